@@ -1,0 +1,56 @@
+/**
+ * What one completed checkpoint holds. JSON; binary parts are base64 or blob references.
+ */
+
+export interface Manifest {
+  readonly format: 1
+  readonly job: string
+  readonly lineage: string
+  readonly generation: number
+  readonly checkpoint: number
+  readonly maxParallelism: number
+  readonly operators: readonly OperatorSnapshot[]
+}
+
+/** One operator's subtask, as the task acknowledged it. */
+export interface OperatorSnapshot {
+  readonly operator: string
+  readonly subtask: number
+  readonly parallelism: number
+  /** The operator's input has ended (a source: all its splits): it is never ended again. */
+  readonly ended: boolean
+  /** Sources: every known split. */
+  readonly splits?: readonly { readonly split: { readonly id: string }; readonly position: unknown; readonly ended: boolean }[]
+  /** Process operators. */
+  readonly state?: KeyedStateHandle
+  /** Sinks: encoded writer state of this subtask, base64. */
+  readonly writerState?: { readonly version: number; readonly entries: readonly string[] }
+  /** Sinks: every committable that no completed checkpoint holds yet, in origin order. */
+  readonly committables?: readonly StoredCommittable[]
+}
+
+export interface StoredCommittable {
+  readonly generation: number
+  /** The epoch it was prepared in. */
+  readonly checkpoint: number
+  readonly operator: string
+  readonly subtask: number
+  readonly index: number
+  readonly version: number
+  readonly bytes: string
+}
+
+/** A blob in the store: named once, length and sha256 checked before use. */
+export interface BlobReference {
+  readonly key: string
+  readonly sizeBytes: number
+  readonly sha256: string
+}
+
+export interface KeyedStateHandle {
+  readonly format: 1
+  readonly descriptors: Readonly<Record<string, { readonly kind: string }>>
+  readonly blobs: readonly BlobReference[]
+  /** Per key group with entries: its base, then its deltas, oldest first; each segment is [index into blobs, offset, length]. */
+  readonly keyGroups: readonly { readonly keyGroup: number; readonly segments: readonly (readonly [number, number, number])[] }[]
+}
