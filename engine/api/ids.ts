@@ -50,6 +50,7 @@ export function parseLineageId(text: string): LineageId {
 const nameRule = 'use letters, digits, "_", "-" and inner ".", at most 100 characters'
 
 function positive(value: number, what: string): number {
-  if (!Number.isSafeInteger(value) || value < 1) throw new TerminalError(`${what} ${String(value)} is not a positive integer`)
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new TerminalError(`${what} ${String(value)} is not a positive integer`)
   return value
 }

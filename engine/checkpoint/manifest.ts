@@ -20,7 +20,11 @@ export interface OperatorSnapshot {
   /** The operator's input has ended (a source: all its splits): it is never ended again. */
   readonly ended: boolean
   /** Sources: every known split. */
-  readonly splits?: readonly { readonly split: { readonly id: string }; readonly position: unknown; readonly ended: boolean }[]
+  readonly splits?: readonly {
+    readonly split: { readonly id: string }
+    readonly position: unknown
+    readonly ended: boolean
+  }[]
   /** Process operators. */
   readonly state?: KeyedStateHandle
   /** Sinks: encoded writer state of this subtask, base64. */
@@ -52,5 +56,8 @@ export interface KeyedStateHandle {
   readonly descriptors: Readonly<Record<string, { readonly kind: string }>>
   readonly blobs: readonly BlobReference[]
   /** Per key group with entries: its base, then its deltas, oldest first; each segment is [index into blobs, offset, length]. */
-  readonly keyGroups: readonly { readonly keyGroup: number; readonly segments: readonly (readonly [number, number, number])[] }[]
+  readonly keyGroups: readonly {
+    readonly keyGroup: number
+    readonly segments: readonly (readonly [number, number, number])[]
+  }[]
 }

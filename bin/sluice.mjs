@@ -1,0 +1,33 @@
+#!/usr/bin/env node
+/**
+ * The `sluice` command. In a checkout it runs the TypeScript sources as they are (Node strips the types); in an installed
+ * package it runs dist/. Either way a job file that imports `sluice` gets the very engine that runs it, never a second copy.
+ */
+import { existsSync } from 'node:fs'
+import module from 'node:module'
+
+const OLDEST_NODE = 24
+
+const major = Number(process.versions.node.split('.')[0])
+if (major < OLDEST_NODE) {
+  console.error(
+    `sluice needs Node.js ${OLDEST_NODE} or newer; this is ${process.version} (${process.execPath}). ` +
+      'Start it with `npx sluice`, or put a newer node first in PATH.',
+  )
+  process.exit(2)
+}
+
+const sources = new URL('../cli/main.ts', import.meta.url)
+const isCheckout = existsSync(sources)
+
+module.registerHooks({ resolve: resolveOurselves })
+
+const { main } = await import(isCheckout ? sources.href : new URL('../dist/cli/main.js', import.meta.url).href)
+process.exitCode = await main(process.argv.slice(2))
+
+/** Our own name means this package, wherever the job file lies; in a checkout it means the sources. */
+function resolveOurselves(specifier, context, nextResolve) {
+  if (specifier !== 'sluice' && !specifier.startsWith('sluice/')) return nextResolve(specifier, context)
+  const conditions = isCheckout ? [...context.conditions, 'sluice-source'] : context.conditions
+  return nextResolve(specifier, { ...context, conditions, parentURL: import.meta.url })
+}
