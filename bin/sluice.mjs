@@ -23,7 +23,7 @@ const isCheckout = existsSync(sources)
 module.registerHooks({ resolve: resolveOurselves })
 
 const { main } = await import(isCheckout ? sources.href : new URL('../dist/cli/main.js', import.meta.url).href)
-process.exitCode = await main(process.argv.slice(2))
+process.exit(await main(process.argv.slice(2)))
 
 /** Our own name means this package, wherever the job file lies; in a checkout it means the sources. */
 function resolveOurselves(specifier, context, nextResolve) {
