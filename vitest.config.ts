@@ -1,18 +1,23 @@
 import { defineConfig } from 'vitest/config'
 
 /** Our own name resolves to the sources, in tests, in what they import and in the processes they start. */
-const conditions = ['sluice-source', 'node', 'import', 'module', 'default']
+const ours = 'sluice-source'
 
 export default defineConfig({
-  resolve: { conditions },
-  ssr: { resolve: { conditions, externalConditions: conditions } },
+  resolve: { conditions: [ours, 'module', 'node', 'development|production'] },
+  ssr: {
+    resolve: {
+      conditions: [ours, 'module', 'node', 'development|production'],
+      // These reach Node as --conditions and hold for `require` too: no 'import' here.
+      externalConditions: [ours, 'node', 'module-sync'],
+    },
+  },
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: process.env['SLUICE_INTEGRATION']
-      ? ['node_modules/**']
-      : ['node_modules/**', 'test/**/*.integration.test.ts'],
+    // Integration tests need a service; SLUICE_INTEGRATION=1 runs them too.
+    exclude: ['node_modules/**', ...(process.env['SLUICE_INTEGRATION'] === '1' ? [] : ['**/*.integration.test.ts'])],
     pool: 'forks',
-    execArgv: ['--conditions=sluice-source'],
+    execArgv: [`--conditions=${ours}`],
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },
