@@ -1,0 +1,42 @@
+/**
+ * When a checkpoint is triggered. One in flight (C8); none while too many wait for their commit.
+ */
+
+export interface CheckpointPolicy {
+  readonly intervalMs: number
+  /** From the end of one (completed or not) to the trigger of the next. */
+  readonly minPauseMs: number
+  readonly timeoutMs: number
+  /** This many unsuccessful ones in a row are tolerated. */
+  readonly toleratedFailures: number
+  readonly maxUncommittedEpochs: number
+}
+
+export const DEFAULT_CHECKPOINT_POLICY: CheckpointPolicy = {
+  intervalMs: 1_000,
+  minPauseMs: 0,
+  timeoutMs: 600_000,
+  toleratedFailures: 3,
+  maxUncommittedEpochs: 4,
+}
+
+export interface TriggerFacts {
+  readonly inFlight: boolean
+  readonly sinceTriggerMs: number
+  readonly sinceResolvedMs: number
+  readonly uncommitted: number
+  /** Somebody wants one now: after a restore, at the end of input, on demand, for a stop. */
+  readonly wanted: boolean
+}
+
+export type TriggerDecision =
+  | { readonly kind: 'trigger' }
+  | { readonly kind: 'wait'; readonly for: 'in-flight' | 'commits' | 'pause' | 'interval' }
+
+export function decideTrigger(policy: CheckpointPolicy, facts: TriggerFacts): TriggerDecision {
+  if (facts.inFlight) return { kind: 'wait', for: 'in-flight' }
+  if (facts.uncommitted >= policy.maxUncommittedEpochs) return { kind: 'wait', for: 'commits' }
+  if (facts.sinceResolvedMs < policy.minPauseMs) return { kind: 'wait', for: 'pause' }
+  if (facts.wanted || facts.sinceTriggerMs >= policy.intervalMs) return { kind: 'trigger' }
+  return { kind: 'wait', for: 'interval' }
+}

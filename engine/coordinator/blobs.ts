@@ -1,0 +1,76 @@
+/**
+ * Blobs and manifests in the store: named once, with length and sha256, checked before use. Names hold generation and a nonce, so a
+ * sweeper can tell whose they are (C3, C5).
+ */
+import { createHash } from 'node:crypto'
+import { CorruptCheckpointError, type CheckpointStore, type Runtime } from '../api/index.ts'
+import type { BlobReference } from '../checkpoint/manifest.ts'
+
+export class Blobs {
+  readonly #store: CheckpointStore
+  readonly #prefix: string
+  readonly #nonce: string
+  readonly #unreferenced = new Set<string>()
+  #counter = 0
+
+  /** `<job>/blob/<generation>/<nonce>-<counter>-<what>` */
+  constructor(store: CheckpointStore, job: string, generation: number, runtime: Runtime) {
+    this.#store = store
+    this.#prefix = blobPrefix(job, generation)
+    this.#nonce = runtime.random.token(8)
+  }
+
+  /** Durable when it resolves. `what` is decoration (an operator id, `manifest`). */
+  async put(what: string, bytes: Uint8Array): Promise<BlobReference> {
+    this.#counter += 1
+    const key = `${this.#prefix}${this.#nonce}-${this.#counter}-${what}`
+    const reference = { key, sizeBytes: bytes.byteLength, sha256: sha256(bytes) }
+    this.#unreferenced.add(key)
+    await this.#store.put(key, bytes)
+    return reference
+  }
+
+  /** Keys put so far that `referenced` does not name: debris of declined and abandoned checkpoints. Forgets all of them. */
+  takeUnreferenced(referenced: ReadonlySet<string>): readonly string[] {
+    const debris = [...this.#unreferenced].filter((key) => !referenced.has(key))
+    this.#unreferenced.clear()
+    return debris
+  }
+
+  get(reference: BlobReference): Promise<Uint8Array> {
+    return getBlob(this.#store, reference)
+  }
+}
+
+/** Blobs of one generation; ends in `/`. */
+export function blobPrefix(job: string, generation: number): string {
+  return `${job}/blob/${String(generation).padStart(8, '0')}/`
+}
+
+/** The generation in a blob's key, or undefined if it is not one of ours. */
+export function generationOfBlob(job: string, key: string): number | undefined {
+  const match = new RegExp(`^${job.replaceAll('.', '\\.')}/blob/(\\d{8,})/`).exec(key)
+  return match?.[1] === undefined ? undefined : Number(match[1])
+}
+
+/** @throws CorruptCheckpointError naming the key if it is missing or not what was written */
+export async function getBlob(store: CheckpointStore, reference: BlobReference): Promise<Uint8Array> {
+  const bytes = await store.get(reference.key)
+  if (bytes === undefined) throw new CorruptCheckpointError(`${reference.key} is missing from ${store.uri}; ${CURE}`)
+  if (bytes.byteLength !== reference.sizeBytes) {
+    throw new CorruptCheckpointError(
+      `${reference.key} in ${store.uri} has ${bytes.byteLength} bytes, ${reference.sizeBytes} were written; ${CURE}`,
+    )
+  }
+  if (sha256(bytes) !== reference.sha256) {
+    throw new CorruptCheckpointError(`${reference.key} in ${store.uri} does not match its sha256; ${CURE}`)
+  }
+  return bytes
+}
+
+const CURE =
+  'bring the file back from a backup, or restore an older checkpoint with --restore <checkpoint> --accept-duplicates'
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}

@@ -1,0 +1,197 @@
+/**
+ * The commit phase: completed checkpoints, one after another, through the committers of all sinks; sinks side by side, each in
+ * origin order (C6), off the record path. Owns the committers of one generation. Keeps nothing that a crash could lose: what is due
+ * is derived from the log.
+ *
+ * - C1: a committer is called only with a permit, and a permit exists only for a durable completed checkpoint.
+ * - C7: a lost commit ends the job with sink, subtask, checkpoint and reason; nothing behind it is committed.
+ * - Every request gets an explicit outcome: a missing one, a throw and `unknown` are asked again.
+ */
+import {
+  assert,
+  messageOf,
+  TerminalError,
+  unreachable,
+  type CommitOutcome,
+  type CommitPermit,
+  type CommitRequest,
+  type Committer,
+  type Runtime,
+  type Sink,
+} from '../api/index.ts'
+import type { Manifest, StoredCommittable } from '../checkpoint/manifest.ts'
+
+/** A sink of the job with the committer of this generation. */
+export interface SinkCommitter {
+  readonly operator: string
+  readonly sink: Sink<unknown, unknown, unknown>
+  readonly committer: Committer<unknown, unknown>
+}
+
+export interface CommitPolicy {
+  /** First delay after an unclear answer; doubled up to `maxDelayMs`, with jitter. */
+  readonly initialDelayMs: number
+  readonly maxDelayMs: number
+  /** Committables per `commit` call. */
+  readonly batchSize: number
+}
+
+export const DEFAULT_COMMIT_POLICY: CommitPolicy = { initialDelayMs: 20, maxDelayMs: 5_000, batchSize: 1_000 }
+
+/** A commit that the operator of the job accepted as lost (`--accept-loss`). */
+export type AcceptedLosses = ReadonlySet<number>
+
+export interface CommitEnvironment {
+  readonly runtime: Runtime
+  readonly signal: AbortSignal
+  readonly policy: CommitPolicy
+  readonly acceptedLosses: AcceptedLosses
+  /** An unclear answer is being retried: for logs and metrics. */
+  onRetry(operator: string, attempt: number, cause: unknown): void
+}
+
+/**
+ * Commits everything that `manifest` holds and returns when all of it is committed.
+ * @throws TerminalError when something is lost and not accepted; the signal's reason when aborted (nothing is then assumed)
+ */
+export async function commitCheckpoint(
+  permit: CommitPermit,
+  manifest: Manifest,
+  sinks: readonly SinkCommitter[],
+  environment: CommitEnvironment,
+): Promise<void> {
+  assert(permit.checkpoint === manifest.checkpoint, () => `permit for ${permit.checkpoint} used for ${manifest.checkpoint} (C1)`)
+  const due = committablesByOperator(manifest)
+  for (const operator of due.keys()) {
+    if (sinks.some((sink) => sink.operator === operator)) continue
+    throw new TerminalError(
+      `checkpoint ${manifest.checkpoint} holds commits of sink "${operator}", which the job no longer has: bring the sink back until they are delivered`,
+    )
+  }
+  const results = await Promise.allSettled(
+    sinks.map((sink) => commitOfSink(permit, sink, due.get(sink.operator) ?? [], environment)),
+  )
+  for (const result of results) if (result.status === 'rejected') throw result.reason
+}
+
+/** All committables of a manifest, by sink, in origin order. */
+export function committablesByOperator(manifest: Manifest): ReadonlyMap<string, readonly StoredCommittable[]> {
+  const due = new Map<string, StoredCommittable[]>()
+  for (const snapshot of manifest.operators) {
+    if (snapshot.committables === undefined || snapshot.committables.length === 0) continue
+    const list = due.get(snapshot.operator) ?? []
+    list.push(...snapshot.committables)
+    due.set(snapshot.operator, list)
+  }
+  for (const list of due.values()) list.sort(byOrigin)
+  return due
+}
+
+/** Decodes stored committables of one sink. */
+export function decodeCommittables(sink: SinkCommitter['sink'], stored: readonly StoredCommittable[]): readonly unknown[] {
+  return stored.map((one) => sink.committableCodec.decode(Buffer.from(one.bytes, 'base64'), one.version))
+}
+
+function byOrigin(a: StoredCommittable, b: StoredCommittable): number {
+  return a.checkpoint - b.checkpoint || a.generation - b.generation || a.subtask - b.subtask || a.index - b.index
+}
+
+async function commitOfSink(
+  permit: CommitPermit,
+  sink: SinkCommitter,
+  stored: readonly StoredCommittable[],
+  environment: CommitEnvironment,
+): Promise<void> {
+  for (let start = 0; start < stored.length; start += environment.policy.batchSize) {
+    const batch = stored.slice(start, start + environment.policy.batchSize)
+    const values = decodeCommittables(sink.sink, batch)
+    await commitBatch(permit, sink, batch.map((one, index) => ({ stored: one, value: values[index] })), environment)
+  }
+}
+
+interface Due {
+  readonly stored: StoredCommittable
+  readonly value: unknown
+}
+
+async function commitBatch(
+  permit: CommitPermit,
+  sink: SinkCommitter,
+  batch: readonly Due[],
+  environment: CommitEnvironment,
+): Promise<void> {
+  let pending = batch
+  for (let attempt = 1; pending.length > 0; attempt += 1) {
+    environment.signal.throwIfAborted()
+    const outcomes = await ask(permit, sink, pending, attempt)
+    const again: Due[] = []
+    let afterMs: number | undefined
+    let cause: unknown
+    for (const [index, due] of pending.entries()) {
+      const outcome = outcomes[index] ?? { kind: 'unknown', cause: 'the committer gave no outcome' }
+      switch (outcome.kind) {
+        case 'committed':
+        case 'already-committed':
+          break
+        case 'retry':
+          afterMs = Math.max(afterMs ?? 0, outcome.afterMs ?? 0)
+          cause = outcome.cause
+          again.push(due)
+          break
+        case 'unknown':
+          cause = outcome.cause
+          again.push(due)
+          break
+        case 'lost':
+          if (!environment.acceptedLosses.has(permit.checkpoint)) throw lost(permit, due.stored, outcome.reason)
+          break
+        default:
+          unreachable(outcome)
+      }
+    }
+    pending = again
+    if (pending.length === 0) return
+    environment.onRetry(sink.operator, attempt, cause)
+    await environment.runtime.timers.sleep(backoffMs(environment, attempt, afterMs), environment.signal)
+  }
+}
+
+async function ask(
+  permit: CommitPermit,
+  sink: SinkCommitter,
+  pending: readonly Due[],
+  attempt: number,
+): Promise<readonly CommitOutcome[]> {
+  const requests = pending.map(({ stored, value }): CommitRequest<unknown> => ({
+    id: {
+      generation: stored.generation,
+      checkpoint: stored.checkpoint,
+      operator: stored.operator,
+      subtask: stored.subtask,
+      index: stored.index,
+    },
+    committable: value,
+    attempt,
+  }))
+  try {
+    return await sink.committer.commit(permit, requests)
+  } catch (cause) {
+    if (cause instanceof TerminalError) throw cause
+    return requests.map(() => ({ kind: 'unknown', cause }))
+  }
+}
+
+function backoffMs(environment: CommitEnvironment, attempt: number, afterMs: number | undefined): number {
+  const { initialDelayMs, maxDelayMs } = environment.policy
+  const ceiling = Math.min(maxDelayMs, initialDelayMs * 2 ** Math.min(attempt - 1, 20))
+  return Math.max(afterMs ?? 0, ceiling * (0.5 + environment.runtime.random.next() / 2))
+}
+
+function lost(permit: CommitPermit, stored: StoredCommittable, reason: string): TerminalError {
+  return new TerminalError(
+    `sink "${stored.operator}" subtask ${stored.subtask} lost what it prepared for checkpoint ${stored.checkpoint} ` +
+      `(committed with checkpoint ${permit.checkpoint}, handle ${Buffer.from(stored.bytes, 'base64').toString('latin1').slice(0, 300)}): ` +
+      `${messageOf(reason)}. Output is frozen at this point. Bring the prepared data back and start again, or accept that these ` +
+      `records never appear with --accept-loss ${permit.checkpoint}`,
+  )
+}

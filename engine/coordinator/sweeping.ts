@@ -1,0 +1,29 @@
+/**
+ * Cleaning at a start: blobs of older generations that no retained manifest refers to, temporary probes, old log entries. Only names of
+ * generations below ours are touched (C3): a fenced sweeper that wakes up deletes nothing its successor needs.
+ */
+import { messageOf, type CheckpointStore, type Logger } from '../api/index.ts'
+import { generationOfBlob } from './blobs.ts'
+import { keysOf, type Retained } from './retained.ts'
+
+export async function sweepDebris(
+  store: CheckpointStore,
+  job: string,
+  generation: number,
+  retained: Retained,
+  logger: Logger,
+): Promise<number> {
+  const referred = new Set(retained.all().flatMap(keysOf))
+  let swept = 0
+  try {
+    for await (const key of store.list(`${job}/blob/`)) {
+      const owner = generationOfBlob(job, key)
+      if (owner === undefined || owner >= generation || referred.has(key)) continue
+      await store.delete(key)
+      swept += 1
+    }
+  } catch (error) {
+    logger.warn('cleaning after older generations did not finish; it is repeated at the next start', { error: messageOf(error) })
+  }
+  return swept
+}
