@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-if (existsSync(`${root}/cli/main.ts`)) {
+// The published package holds no tsconfig.json.
+if (existsSync(`${root}/tsconfig.json`)) {
   const commands = `${root}/node_modules/.bin`
   mkdirSync(commands, { recursive: true })
   rmSync(`${commands}/sluice`, { force: true })
