@@ -10,9 +10,7 @@ export type SearchStep =
   | { readonly kind: 'found'; readonly seq: number }
 
 export function startSearch(distance = MARK_DISTANCE): SearchStep {
-  return gallop('probe-mark', 0, (mark) =>
-    gallop('probe-entry', mark * distance, (seq) => ({ kind: 'found', seq })),
-  )
+  return gallop('probe-mark', 0, (mark) => gallop('probe-entry', mark * distance, (seq) => ({ kind: 'found', seq })))
 }
 
 /** The highest existing number at or above `known`, which exists (or is 0): doubling steps, then halving. */

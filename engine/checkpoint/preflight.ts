@@ -39,11 +39,13 @@ export type PreflightDecision =
 export function decidePreflight(facts: PreflightFacts): PreflightDecision {
   const { newest } = facts
   if (newest === undefined) return facts.restore === 'latest' || facts.restore === 'none' ? START : noSuch(facts)
-  if (newest.job !== facts.job) return refuse(2, `the store's log belongs to job "${newest.job}", not "${facts.job}"; use another store`)
+  if (newest.job !== facts.job)
+    return refuse(2, `the store's log belongs to job "${newest.job}", not "${facts.job}"; use another store`)
   const held = heldByOther(facts, newest)
   if (held !== undefined) return held
   if (newest.kind === 'ended' && newest.end?.state === 'FINISHED' && facts.restore === 'latest') {
-    if (newest.planHash === facts.planHash && sameSettings(newest.settings, facts.settings)) return { kind: 'already-finished' }
+    if (newest.planHash === facts.planHash && sameSettings(newest.settings, facts.settings))
+      return { kind: 'already-finished' }
     return refuse(
       2,
       `job "${facts.job}" has finished with other settings or another plan; start it under another id or store, or begin anew with --restore none --accept-duplicates`,
@@ -73,13 +75,19 @@ function heldByOther(facts: PreflightFacts, newest: LogEntry): PreflightDecision
 
 function restoreRefusal(facts: PreflightFacts, newest: LogEntry): PreflightDecision | undefined {
   const newestCheckpoint = newest.retained.at(-1)?.checkpoint
-  if (facts.acceptLoss !== null && !newest.retained.some((one) => one.checkpoint === facts.acceptLoss && one.checkpoint > newest.committedThrough)) {
+  if (
+    facts.acceptLoss !== null &&
+    !newest.retained.some((one) => one.checkpoint === facts.acceptLoss && one.checkpoint > newest.committedThrough)
+  ) {
     return refuse(2, `--accept-loss ${facts.acceptLoss}: no commit of that checkpoint is due`)
   }
   if (facts.restore === 'latest' || facts.restore === newestCheckpoint) return undefined
   if (facts.restore !== 'none' && !newest.retained.some((one) => one.checkpoint === facts.restore)) {
     const retained = newest.retained.map((one) => one.checkpoint).join(', ')
-    return refuse(2, `job "${facts.job}" has no checkpoint ${facts.restore} any more; retained are ${retained || 'none'}`)
+    return refuse(
+      2,
+      `job "${facts.job}" has no checkpoint ${facts.restore} any more; retained are ${retained || 'none'}`,
+    )
   }
   if (newestCheckpoint === undefined || facts.acceptDuplicates) return undefined
   return refuse(
@@ -94,10 +102,13 @@ function operatorRefusal(facts: PreflightFacts, newest: LogEntry): PreflightDeci
   const problems: string[] = []
   for (const snapshot of facts.manifest?.operators ?? []) {
     const mine = now.get(snapshot.operator)
-    const holds = snapshot.state !== undefined || snapshot.splits !== undefined || (snapshot.writerState?.entries.length ?? 0) > 0
+    const holds =
+      snapshot.state !== undefined || snapshot.splits !== undefined || (snapshot.writerState?.entries.length ?? 0) > 0
     if (mine === undefined) {
       if (holds && !facts.drop.includes(snapshot.operator)) {
-        problems.push(`operator "${snapshot.operator}" is gone, but the checkpoint holds its ${snapshot.splits === undefined ? 'state' : 'positions'}: bring it back, or give it up with --drop ${snapshot.operator}`)
+        problems.push(
+          `operator "${snapshot.operator}" is gone, but the checkpoint holds its ${snapshot.splits === undefined ? 'state' : 'positions'}: bring it back, or give it up with --drop ${snapshot.operator}`,
+        )
       }
       continue
     }

@@ -256,7 +256,8 @@ export class Attempt {
   #waitMs(): number {
     const nowMs = this.#runtime.clock.monotonicMs()
     const untilAlive = ALIVE_MS - this.#port.silentMs()
-    const untilRide = this.#committedThrough > this.#port.durableCommittedThrough ? this.#committedAtMs + RIDE_MS - nowMs : ALIVE_MS
+    const untilRide =
+      this.#committedThrough > this.#port.durableCommittedThrough ? this.#committedAtMs + RIDE_MS - nowMs : ALIVE_MS
     const flight = this.#inFlight
     const untilNext =
       flight === undefined

@@ -60,7 +60,10 @@ export async function commitCheckpoint(
   sinks: readonly SinkCommitter[],
   environment: CommitEnvironment,
 ): Promise<void> {
-  assert(permit.checkpoint === manifest.checkpoint, () => `permit for ${permit.checkpoint} used for ${manifest.checkpoint} (C1)`)
+  assert(
+    permit.checkpoint === manifest.checkpoint,
+    () => `permit for ${permit.checkpoint} used for ${manifest.checkpoint} (C1)`,
+  )
   const due = committablesByOperator(manifest)
   for (const operator of due.keys()) {
     if (sinks.some((sink) => sink.operator === operator)) continue
@@ -88,7 +91,10 @@ export function committablesByOperator(manifest: Manifest): ReadonlyMap<string, 
 }
 
 /** Decodes stored committables of one sink. */
-export function decodeCommittables(sink: SinkCommitter['sink'], stored: readonly StoredCommittable[]): readonly unknown[] {
+export function decodeCommittables(
+  sink: SinkCommitter['sink'],
+  stored: readonly StoredCommittable[],
+): readonly unknown[] {
   return stored.map((one) => sink.committableCodec.decode(Buffer.from(one.bytes, 'base64'), one.version))
 }
 
@@ -105,7 +111,12 @@ async function commitOfSink(
   for (let start = 0; start < stored.length; start += environment.policy.batchSize) {
     const batch = stored.slice(start, start + environment.policy.batchSize)
     const values = decodeCommittables(sink.sink, batch)
-    await commitBatch(permit, sink, batch.map((one, index) => ({ stored: one, value: values[index] })), environment)
+    await commitBatch(
+      permit,
+      sink,
+      batch.map((one, index) => ({ stored: one, value: values[index] })),
+      environment,
+    )
   }
 }
 

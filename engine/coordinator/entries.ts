@@ -48,7 +48,11 @@ export class Entries {
   started(seq: number, newest: LogEntry | undefined, restarts: number): LogEntry {
     const generation = parseGeneration((newest?.generation ?? 0) + 1)
     const facts = this.#facts
-    this.#failures = [...new Map([...(newest?.failures ?? []), ...this.#failures].map((one) => [`${one.at} ${one.generation}`, one])).values()].slice(-FAILURES_KEPT)
+    this.#failures = [
+      ...new Map(
+        [...(newest?.failures ?? []), ...this.#failures].map((one) => [`${one.at} ${one.generation}`, one]),
+      ).values(),
+    ].slice(-FAILURES_KEPT)
     const mine = facts.scopes.map(({ operator, scope }): UncleanScope => ({
       operator,
       generation,

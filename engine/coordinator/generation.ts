@@ -1,13 +1,7 @@
 /**
  * One generation from its `started` entry to its end: recovery in the order that loses nothing, then the attempt.
  */
-import {
-  assert,
-  messageOf,
-  TaskFailure,
-  type CheckpointStore,
-  type Runtime,
-} from '../api/index.ts'
+import { assert, messageOf, TaskFailure, type CheckpointStore, type Runtime } from '../api/index.ts'
 import { permitForRecovered, permitToAbort } from '../checkpoint/commit-permit.ts'
 import type { LogEntry } from '../checkpoint/log-entry.ts'
 import type { Manifest } from '../checkpoint/manifest.ts'
@@ -64,7 +58,11 @@ export async function runGeneration(options: GenerationOptions): Promise<Attempt
   }
 }
 
-async function createCommitters(options: GenerationOptions, started: LogEntry, signal: AbortSignal): Promise<SinkCommitter[]> {
+async function createCommitters(
+  options: GenerationOptions,
+  started: LogEntry,
+  signal: AbortSignal,
+): Promise<SinkCommitter[]> {
   const { graph, runtime, job, baseDirectory } = options
   const nodes = graph.nodes.filter((node): node is SinkNode => node.kind === 'sink')
   return Promise.all(
@@ -114,16 +112,26 @@ async function recover(
   )
   const last = due.at(-1)
   if (last !== undefined) {
-    await log.append((seq, newest) => options.extend(seq, present(newest), { kind: 'committed', committedThrough: last.checkpoint }))
+    await log.append((seq, newest) =>
+      options.extend(seq, present(newest), { kind: 'committed', committedThrough: last.checkpoint }),
+    )
   }
-  await forgetCommitted(completed.map((one) => one.manifest), sinks, runtime.logger)
+  await forgetCommitted(
+    completed.map((one) => one.manifest),
+    sinks,
+    runtime.logger,
+  )
   await abortLeftovers(options, sinks, retained)
   await sweepDebris(store, options.job, started.generation, retained, runtime.logger)
   return { retained, newest: retained.newest, final: started.retained.at(-1)?.final === true }
 }
 
 /** After the fence, after all that was due. Scopes that are clean leave the log with the next entry. */
-async function abortLeftovers(options: GenerationOptions, sinks: readonly SinkCommitter[], retained: Retained): Promise<void> {
+async function abortLeftovers(
+  options: GenerationOptions,
+  sinks: readonly SinkCommitter[],
+  retained: Retained,
+): Promise<void> {
   const entry = present(options.log.newest)
   const older = entry.unclean.filter((scope) => scope.generation < entry.generation)
   const scopes = new Map<string, Uint8Array[]>()
@@ -177,7 +185,10 @@ async function work(
       baseDirectory: options.baseDirectory,
       restored: recovered.newest ?? null,
       maxParallelism: options.maxParallelism,
-      store: { putBlob: (operator, bytes) => blobs.put(operator, bytes), getBlob: (reference) => getBlob(store, reference) },
+      store: {
+        putBlob: (operator, bytes) => blobs.put(operator, bytes),
+        getBlob: (reference) => getBlob(store, reference),
+      },
       send: (message) => attempt.post(message),
       dropped: options.dropped,
       signal: scope.signal,
@@ -219,7 +230,9 @@ function commitEnvironment(options: GenerationOptions, started: LogEntry, signal
     policy: DEFAULT_COMMIT_POLICY,
     acceptedLosses: new Set(started.acceptedLosses),
     onRetry: (operator, attempt, cause) =>
-      options.runtime.logger.warn(`commit of sink "${operator}" is asked again (attempt ${attempt})`, { cause: messageOf(cause) }),
+      options.runtime.logger.warn(`commit of sink "${operator}" is asked again (attempt ${attempt})`, {
+        cause: messageOf(cause),
+      }),
   }
 }
 

@@ -17,7 +17,14 @@ import {
 } from '../api/index.ts'
 import { decideAppend } from '../checkpoint/append.ts'
 import { startSearch } from '../checkpoint/find-newest.ts'
-import { decodeLogEntry, encodeLogEntry, logKey, markKey, MARK_DISTANCE, type LogEntry } from '../checkpoint/log-entry.ts'
+import {
+  decodeLogEntry,
+  encodeLogEntry,
+  logKey,
+  markKey,
+  MARK_DISTANCE,
+  type LogEntry,
+} from '../checkpoint/log-entry.ts'
 
 /** How long an append whose answer is unclear is asked again. */
 const ASK_AGAIN_MS = 30_000
@@ -88,7 +95,9 @@ export class JobLog {
   async assertNotStale(seq: number): Promise<void> {
     const key = markKey(this.#job, Math.floor(seq / MARK_DISTANCE) + 2)
     if ((await this.#store.get(key)) === undefined) return
-    throw new FencedError(`the log of ${this.#job} went on far beyond entry ${seq} while this process was away: a newer one lives`)
+    throw new FencedError(
+      `the log of ${this.#job} went on far beyond entry ${seq} while this process was away: a newer one lives`,
+    )
   }
 
   /** Undefined: appended. An entry: somebody older was first, go on above it. */
@@ -112,7 +121,9 @@ export class JobLog {
         case 'appended':
           return undefined
         case 'fenced':
-          throw new FencedError(`generation ${entry.generation} of ${this.#job} is fenced: ${key} belongs to generation ${decision.by}`)
+          throw new FencedError(
+            `generation ${entry.generation} of ${this.#job} is fenced: ${key} belongs to generation ${decision.by}`,
+          )
         case 'try-next':
           return found
         case 'ask-again':

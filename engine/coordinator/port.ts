@@ -69,7 +69,9 @@ export class Port implements AttemptPort {
     const bytes = new TextEncoder().encode(JSON.stringify(manifest))
     const reference = bytes.byteLength <= INLINE_LIMIT_BYTES ? undefined : await blobs.put('manifest', bytes)
     const mine: RetainedCheckpoint =
-      reference === undefined ? { checkpoint, generation, final, inline: manifest } : { checkpoint, generation, final, ...reference }
+      reference === undefined
+        ? { checkpoint, generation, final, inline: manifest }
+        : { checkpoint, generation, final, ...reference }
     const before = this.#entry().retained
     assert(
       before.every((one) => one.checkpoint < checkpoint),

@@ -16,7 +16,13 @@ export async function probeStore(store: CheckpointStore, job: string, runtime: R
     const winner = winners[0]
     const stored = await store.get(key)
     const expected = winner === undefined ? undefined : bytes[winner]
-    if (winners.length === 1 && stored !== undefined && expected !== undefined && Buffer.compare(stored, expected) === 0) return
+    if (
+      winners.length === 1 &&
+      stored !== undefined &&
+      expected !== undefined &&
+      Buffer.compare(stored, expected) === 0
+    )
+      return
     throw new TerminalError(
       `${store.uri} does not enforce conditional creates: of ${CONTENDERS} concurrent creates of one key ${winners.length} won. ` +
         'Two processes could both complete checkpoints there; use another store',

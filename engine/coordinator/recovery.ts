@@ -5,7 +5,13 @@
  */
 import { messageOf, type AbortPermit, type CommitPermit, type Logger } from '../api/index.ts'
 import type { Manifest } from '../checkpoint/manifest.ts'
-import { commitCheckpoint, committablesByOperator, decodeCommittables, type CommitEnvironment, type SinkCommitter } from './committing.ts'
+import {
+  commitCheckpoint,
+  committablesByOperator,
+  decodeCommittables,
+  type CommitEnvironment,
+  type SinkCommitter,
+} from './committing.ts'
 
 export interface DueCheckpoint {
   readonly permit: CommitPermit
@@ -35,9 +41,12 @@ export async function forgetCommitted(
       try {
         await sink.committer.forget(decodeCommittables(sink.sink, mine))
       } catch (error) {
-        logger.warn(`sink "${sink.operator}" could not forget checkpoint ${manifest.checkpoint}; evidence stays until the next start`, {
-          error: messageOf(error),
-        })
+        logger.warn(
+          `sink "${sink.operator}" could not forget checkpoint ${manifest.checkpoint}; evidence stays until the next start`,
+          {
+            error: messageOf(error),
+          },
+        )
       }
     }
   }
@@ -64,7 +73,8 @@ export async function abortStale(facts: StaleFacts, sinks: readonly SinkCommitte
         keep: decodeCommittables(sink.sink, stored),
         keepWriterState: facts.keep.flatMap((manifest) => writerStateOf(manifest, sink)),
       })
-      if (report.aborted > 0) logger.info(`sink "${sink.operator}" aborted ${report.aborted} leftovers of older generations`)
+      if (report.aborted > 0)
+        logger.info(`sink "${sink.operator}" aborted ${report.aborted} leftovers of older generations`)
       clean &&= report.clean
     } catch (error) {
       clean = false

@@ -60,14 +60,17 @@ export async function runSession(options: SessionOptions): Promise<SessionEnd> {
   }
 }
 
-type Once = { readonly kind: 'ended'; readonly end: SessionEnd } | { readonly kind: 'failed'; readonly failure: unknown }
+type Once =
+  | { readonly kind: 'ended'; readonly end: SessionEnd }
+  | { readonly kind: 'failed'; readonly failure: unknown }
 
 async function attemptOnce(options: GenerationOptions): Promise<Once> {
   try {
     const end = await runGeneration(options)
     return { kind: 'ended', end: { state: end === 'finished' ? 'FINISHED' : 'STOPPED' } }
   } catch (error) {
-    if (error instanceof FencedError || error instanceof InDoubtError || error instanceof InvariantViolation) throw error
+    if (error instanceof FencedError || error instanceof InDoubtError || error instanceof InvariantViolation)
+      throw error
     if (error instanceof TaskFailure) return { kind: 'failed', failure: error }
     if (error instanceof TerminalError) return { kind: 'ended', end: failed(error) }
     return { kind: 'failed', failure: error }

@@ -23,7 +23,9 @@ export async function sweepDebris(
       swept += 1
     }
   } catch (error) {
-    logger.warn('cleaning after older generations did not finish; it is repeated at the next start', { error: messageOf(error) })
+    logger.warn('cleaning after older generations did not finish; it is repeated at the next start', {
+      error: messageOf(error),
+    })
   }
   return swept
 }
