@@ -39,7 +39,7 @@ export function permitToAbort(entry: LogEntry): AbortPermit {
     started.every((one) => one.checkpoint <= entry.committedThrough),
     () => `entry ${entry.seq}: checkpoints of older generations are not committed yet; nothing may be aborted (S2)`,
   )
-  return { generation: entry.generation } as AbortPermit
+  return { generation: entry.generation } as unknown as AbortPermit
 }
 
 /** Every known split's position in a checkpoint. */
@@ -60,5 +60,5 @@ function permit(entry: LogEntry, manifest: Manifest): CommitPermit {
     generation: entry.generation,
     checkpoint: parseCheckpointId(manifest.checkpoint),
     sourcePositions: sourcePositionsOf(manifest),
-  } as CommitPermit
+  } as unknown as CommitPermit
 }

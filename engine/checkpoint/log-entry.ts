@@ -4,7 +4,7 @@
  * Bytes: `sluice-log 1 <sha256 of the body> <body length>\n<body>`, the body being JSON.
  */
 import { createHash } from 'node:crypto'
-import { CorruptCheckpointError, type CheckpointId, type Generation, type JobId, type Key, type LineageId } from '../api/index.ts'
+import { CorruptCheckpointError, type Generation, type JobId, type Key, type LineageId } from '../api/index.ts'
 import type { Manifest } from './manifest.ts'
 
 export type EntryKind = 'started' | 'completed' | 'committed' | 'alive' | 'ended'

@@ -12,7 +12,8 @@ import { startTask, type Task } from '../task/task.ts'
 import { Attempt, type AttemptEnd } from './attempt.ts'
 import { Blobs, getBlob } from './blobs.ts'
 import { DEFAULT_COMMIT_POLICY, type CommitEnvironment, type SinkCommitter } from './committing.ts'
-import { JobLog } from './job-log.ts'
+import type { Entries } from './entries.ts'
+import type { JobLog } from './job-log.ts'
 import { Port } from './port.ts'
 import { abortStale, commitDue, forgetCommitted } from './recovery.ts'
 import { Retained, type Completed } from './retained.ts'
@@ -32,10 +33,7 @@ export interface GenerationOptions {
   readonly dropped: readonly string[]
   /** Graceful stop: one last checkpoint, all committed. */
   readonly stopSignal: AbortSignal
-  /** The next `started` entry; everything carried over from `newest`. */
-  startedEntry(seq: number, newest: LogEntry | undefined, restarts: number): LogEntry
-  /** The next entry of this generation. */
-  extend(seq: number, newest: LogEntry, part: Partial<LogEntry> & Pick<LogEntry, 'kind'>): LogEntry
+  readonly entries: Entries
   onCompleted(manifest: Manifest): void
   onRunning(generation: number, restored: number | null): void
 }
@@ -44,14 +42,14 @@ export interface GenerationOptions {
 const DISPOSE_DEADLINE_MS = 30_000
 
 export async function runGeneration(options: GenerationOptions): Promise<AttemptEnd> {
-  const started = await options.log.append((seq, newest) => options.startedEntry(seq, newest, options.restarts))
+  const started = await options.log.append((seq, newest) => options.entries.started(seq, newest, options.restarts))
   await options.log.assertNotStale(started.seq)
   const scope = new AbortController()
   const sinks = await createCommitters(options, started, scope.signal)
   try {
     const recovered = await recover(options, started, sinks, scope.signal)
     if (recovered.newest !== undefined && recovered.final) return 'finished'
-    return await work(options, started, sinks, recovered, scope)
+    return await work(options, started, recovered, scope)
   } finally {
     scope.abort(new TaskFailure('the attempt is over'))
     await Promise.allSettled(sinks.map((sink) => sink.committer[Symbol.asyncDispose]()))
@@ -89,6 +87,7 @@ async function createCommitters(
 const noMetrics = { count: () => undefined, gauge: () => undefined }
 
 interface Recovered {
+  readonly sinks: readonly SinkCommitter[]
   readonly retained: Retained
   readonly newest: Manifest | undefined
   readonly final: boolean
@@ -111,19 +110,22 @@ async function recover(
     environment,
   )
   const last = due.at(-1)
-  if (last !== undefined) {
+  const rollback = options.entries.rolledBack(started)
+  if (last !== undefined || rollback !== undefined) {
+    const committedThrough = last?.checkpoint ?? started.committedThrough
     await log.append((seq, newest) =>
-      options.extend(seq, present(newest), { kind: 'committed', committedThrough: last.checkpoint }),
+      options.entries.extend(seq, present(newest), { kind: 'committed', committedThrough, ...rollback }),
     )
   }
-  await forgetCommitted(
-    completed.map((one) => one.manifest),
-    sinks,
-    runtime.logger,
-  )
+  const manifests = completed.map((one) => one.manifest)
+  await forgetCommitted(manifests, sinks, runtime.logger)
+  if (rollback !== undefined) {
+    const kept = new Set(rollback.retained.map((one) => one.checkpoint))
+    retained.drop(manifests.map((one) => one.checkpoint).filter((one) => !kept.has(one)))
+  }
   await abortLeftovers(options, sinks, retained)
-  await sweepDebris(store, options.job, started.generation, retained, runtime.logger)
-  return { retained, newest: retained.newest, final: started.retained.at(-1)?.final === true }
+  await sweepDebris(store, { job: options.job, generation: started.generation, retained }, runtime.logger)
+  return { sinks, retained, newest: retained.newest, final: rollback === undefined && started.retained.at(-1)?.final === true }
 }
 
 /** After the fence, after all that was due. Scopes that are clean leave the log with the next entry. */
@@ -131,7 +133,7 @@ async function abortLeftovers(
   options: GenerationOptions,
   sinks: readonly SinkCommitter[],
   retained: Retained,
-): Promise<void> {
+): Promise<boolean> {
   const entry = present(options.log.newest)
   const older = entry.unclean.filter((scope) => scope.generation < entry.generation)
   const scopes = new Map<string, Uint8Array[]>()
@@ -145,17 +147,17 @@ async function abortLeftovers(
     return generation !== undefined && generation < entry.generation
   }
   const facts = { permit: permitToAbort(entry), scopes, isStale, keep: retained.all().map((one) => one.manifest) }
-  if (older.length === 0) return
-  await abortStale(facts, sinks, options.runtime.logger)
+  if (older.length === 0) return true
+  return abortStale(facts, sinks, options.runtime.logger)
 }
 
 async function work(
   options: GenerationOptions,
   started: LogEntry,
-  sinks: readonly SinkCommitter[],
   recovered: Recovered,
   scope: AbortController,
 ): Promise<AttemptEnd> {
+  const { sinks } = recovered
   const { runtime, store, job, log, graph } = options
   const blobs = new Blobs(store, job, started.generation, runtime)
   const port = new Port({
@@ -165,14 +167,17 @@ async function work(
     sinks,
     commitEnvironment: commitEnvironment(options, started, scope.signal),
     logger: runtime.logger,
+    runtime,
     retain: options.retain,
     job,
     lineage: started.lineage,
     generation: started.generation,
     maxParallelism: options.maxParallelism,
-    extend: (seq, newest, part) => options.extend(seq, newest, part),
+    entries: options.entries,
     onCompleted: (manifest) => options.onCompleted(manifest),
-    onFirstCompletion: () => abortLeftovers(options, sinks, recovered.retained),
+    onFirstCompletion: async () => {
+      if (await abortLeftovers(options, sinks, recovered.retained)) options.entries.cleanBelow(started.generation)
+    },
   })
   let task: Task | undefined
   const attempt = new Attempt({ port, policy: options.policy, runtime, toTask: (message) => task?.handle(message) })

@@ -1,20 +1,21 @@
 /**
  * The world of one attempt: its log entries, manifests, committers and blobs. Executes what the attempt decides.
  */
-import { assert, type CommitPermit, type Logger } from '../api/index.ts'
+import { assert, type CommitPermit, type Logger, type Runtime } from '../api/index.ts'
 import { permitForCompleted } from '../checkpoint/commit-permit.ts'
 import type { LogEntry, RetainedCheckpoint } from '../checkpoint/log-entry.ts'
 import type { Manifest } from '../checkpoint/manifest.ts'
 import { chooseRetained } from '../checkpoint/retention.ts'
 import type { Acknowledged, AttemptPort, Completion } from './attempt.ts'
 import type { Blobs } from './blobs.ts'
+import type { Entries } from './entries.ts'
 import { commitCheckpoint, type CommitEnvironment, type SinkCommitter } from './committing.ts'
 import type { JobLog } from './job-log.ts'
 import { forgetCommitted } from './recovery.ts'
 import { keysOf, type Retained } from './retained.ts'
 
 /** Manifests up to this size ride in the log entry: one durable write less per checkpoint. */
-const INLINE_LIMIT_BYTES = 32 * 1024
+const INLINE_LIMIT_BYTES = 8 * 1024
 
 export interface PortOptions {
   readonly log: JobLog
@@ -28,7 +29,8 @@ export interface PortOptions {
   readonly lineage: string
   readonly generation: number
   readonly maxParallelism: number
-  readonly extend: (seq: number, newest: LogEntry, part: Partial<LogEntry> & Pick<LogEntry, 'kind'>) => LogEntry
+  readonly entries: Entries
+  readonly runtime: Runtime
   /** Called after each completed checkpoint is durable. */
   readonly onCompleted: (manifest: Manifest) => void
   /** The first completion of a generation repeats the abort of leftovers. */
@@ -68,10 +70,11 @@ export class Port implements AttemptPort {
     const manifest: Manifest = { format: 1, job, lineage, generation, checkpoint, maxParallelism, operators }
     const bytes = new TextEncoder().encode(JSON.stringify(manifest))
     const reference = bytes.byteLength <= INLINE_LIMIT_BYTES ? undefined : await blobs.put('manifest', bytes)
+    const facts = { checkpoint, generation, final, at: this.#options.runtime.clock.now() }
     const mine: RetainedCheckpoint =
       reference === undefined
-        ? { checkpoint, generation, final, inline: manifest }
-        : { checkpoint, generation, final, ...reference }
+        ? { ...facts, inline: manifest }
+        : { ...facts, ...reference }
     const before = this.#entry().retained
     assert(
       before.every((one) => one.checkpoint < checkpoint),
@@ -79,12 +82,11 @@ export class Port implements AttemptPort {
     )
     const choice = chooseRetained([...before, mine], this.#options.retain, acknowledged.committedThrough)
     const entry = await log.append((seq, newest) =>
-      this.#options.extend(seq, assertEntry(newest), {
+      this.#options.entries.extend(seq, assertEntry(newest), {
         kind: 'completed',
         retained: choice.retained,
         committedThrough: acknowledged.committedThrough,
         nextCheckpoint: checkpoint + 1,
-        final,
       }),
     )
     retained.add({ manifest, reference })
@@ -105,7 +107,7 @@ export class Port implements AttemptPort {
   async note(committedThrough: number): Promise<void> {
     const due = committedThrough > this.#entry().committedThrough
     await this.#options.log.append((seq, newest) =>
-      this.#options.extend(seq, assertEntry(newest), { kind: due ? 'committed' : 'alive', committedThrough }),
+      this.#options.entries.extend(seq, assertEntry(newest), { kind: due ? 'committed' : 'alive', committedThrough }),
     )
   }
 
@@ -119,7 +121,7 @@ export class Port implements AttemptPort {
 
   async settled(through: number): Promise<void> {
     const { retained, sinks, logger } = this.#options
-    const settled = [...retained.all().map((one) => one.manifest)].filter(
+    const settled = retained.all().map((one) => one.manifest).filter(
       (one) => one.checkpoint <= through && one.checkpoint > this.#forgottenThrough,
     )
     this.#forgottenThrough = through

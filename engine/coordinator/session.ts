@@ -21,6 +21,9 @@ export type SessionEnd =
   | { readonly state: 'FINISHED' | 'STOPPED' }
   | { readonly state: 'FAILED'; readonly reason: string; readonly cause: unknown }
 
+/** Bounds what the failure-rate strategy looks back on (C8). */
+const FAILURES_REMEMBERED = 1_000
+
 export interface SessionOptions extends Omit<GenerationOptions, 'restarts'> {
   readonly store: CheckpointStore
   readonly runtime: Runtime
@@ -35,15 +38,19 @@ export interface SessionOptions extends Omit<GenerationOptions, 'restarts'> {
 export async function runSession(options: SessionOptions): Promise<SessionEnd> {
   const { runtime } = options
   const failuresAtMs: number[] = []
+  let inARow = 0
   for (let restarts = 0; ; restarts += 1) {
     const startedAtMs = runtime.clock.monotonicMs()
     const result = await attemptOnce({ ...options, restarts })
     if (result.kind === 'ended') return result.end
     failuresAtMs.push(runtime.clock.monotonicMs())
+    if (failuresAtMs.length > FAILURES_REMEMBERED) failuresAtMs.shift()
+    const nowMs = runtime.clock.monotonicMs()
+    inARow = nowMs - startedAtMs >= resetMsOf(options.restart) ? 1 : inARow + 1
     const decision = decideRestart(options.restart, {
       failuresAtMs,
-      nowMs: runtime.clock.monotonicMs(),
-      ranMs: runtime.clock.monotonicMs() - startedAtMs,
+      nowMs,
+      inARow,
       random: runtime.random.next(),
     })
     switch (decision.kind) {
@@ -58,6 +65,10 @@ export async function runSession(options: SessionOptions): Promise<SessionEnd> {
         unreachable(decision)
     }
   }
+}
+
+function resetMsOf(strategy: RestartStrategy): number {
+  return strategy.kind === 'exponential-delay' ? strategy.resetMs : Number.POSITIVE_INFINITY
 }
 
 type Once =

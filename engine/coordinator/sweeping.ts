@@ -8,11 +8,10 @@ import { keysOf, type Retained } from './retained.ts'
 
 export async function sweepDebris(
   store: CheckpointStore,
-  job: string,
-  generation: number,
-  retained: Retained,
+  facts: { readonly job: string; readonly generation: number; readonly retained: Retained },
   logger: Logger,
 ): Promise<number> {
+  const { job, generation, retained } = facts
   const referred = new Set(retained.all().flatMap(keysOf))
   let swept = 0
   try {
