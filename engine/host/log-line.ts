@@ -51,5 +51,11 @@ function errorFields(error: Error, depth: number): Readonly<Record<string, unkno
   const { name, message, stack, cause } = error
   const code = 'code' in error ? { code: String(error.code) } : {}
   if (cause === undefined || depth >= MAX_CAUSES) return { name, message, ...code, stack }
-  return { name, message, ...code, stack, cause: cause instanceof Error ? errorFields(cause, depth + 1) : String(cause) }
+  return {
+    name,
+    message,
+    ...code,
+    stack,
+    cause: cause instanceof Error ? errorFields(cause, depth + 1) : String(cause),
+  }
 }

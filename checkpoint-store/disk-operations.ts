@@ -1,0 +1,82 @@
+/**
+ * The file system operations of the disk store, one per system call, so that a test can record them, fail any of them, or cut the
+ * power between two of them.
+ *
+ * Callbacks on plain descriptors: cheaper than FileHandle objects, and these run several times per checkpoint. All of them leave the
+ * event loop free: a metadata operation can wait for the journal as long as an fsync does (T3).
+ */
+import { close, fsync, link, mkdir, open, readdir, readFile, rename, rmdir, stat, unlink, write } from 'node:fs'
+
+/** All reject with errors that have a `code` (ENOENT, EEXIST, ENOSPC, …). */
+export interface DiskOperations {
+  /** Creates the file; EEXIST if it is there. Returns a descriptor. */
+  createFile(path: string, mode: number): Promise<number>
+  /** For `fsync` only. */
+  openDirectory(path: string): Promise<number>
+  /** Writes a part of `bytes` from `offset` on and returns how much. */
+  write(fd: number, bytes: Uint8Array, offset: number): Promise<number>
+  fsync(fd: number): Promise<void>
+  close(fd: number): Promise<void>
+  /** EEXIST if `to` is there. */
+  link(from: string, to: string): Promise<void>
+  rename(from: string, to: string): Promise<void>
+  unlink(path: string): Promise<void>
+  /** One level. */
+  mkdir(path: string, mode: number): Promise<void>
+  rmdir(path: string): Promise<void>
+  readFile(path: string): Promise<Uint8Array>
+  readDirectory(path: string): Promise<readonly DirectoryEntry[]>
+  modifiedMs(path: string): Promise<number>
+}
+
+export interface DirectoryEntry {
+  readonly name: string
+  readonly isDirectory: boolean
+}
+
+/** The real file system. */
+export const nodeDiskOperations: DiskOperations = {
+  createFile: (path, mode) => value((done) => open(path, 'wx', mode, done)),
+  openDirectory: (path) => value((done) => open(path, 'r', done)),
+  write: (fd, bytes, offset) => value((done) => write(fd, bytes, offset, bytes.byteLength - offset, null, done)),
+  fsync: (fd) => nothing((done) => fsync(fd, done)),
+  close: (fd) => nothing((done) => close(fd, done)),
+  link: (from, to) => nothing((done) => link(from, to, done)),
+  rename: (from, to) => nothing((done) => rename(from, to, done)),
+  unlink: (path) => nothing((done) => unlink(path, done)),
+  mkdir: (path, mode) => nothing((done) => mkdir(path, mode, done)),
+  rmdir: (path) => nothing((done) => rmdir(path, done)),
+  readFile: (path) => value<Uint8Array>((done) => readFile(path, done)),
+  readDirectory: async (path) => {
+    const entries = await value<readonly { readonly name: string; isDirectory(): boolean }[]>((done) =>
+      readdir(path, { withFileTypes: true }, done),
+    )
+    return entries.map((entry) => ({ name: entry.name, isDirectory: entry.isDirectory() }))
+  },
+  modifiedMs: async (path) => (await value<{ readonly mtimeMs: number }>((done) => stat(path, done))).mtimeMs,
+}
+
+/** The `code` of a file system error, or '' of anything else. */
+export function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
+}
+
+type Callback<T> = (error: NodeJS.ErrnoException | null, result: T) => void
+
+function value<T>(call: (done: Callback<T>) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    call((error, result) => {
+      if (error === null) resolve(result)
+      else reject(error)
+    })
+  })
+}
+
+function nothing(call: (done: (error: NodeJS.ErrnoException | null) => void) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    call((error) => {
+      if (error === null) resolve()
+      else reject(error)
+    })
+  })
+}

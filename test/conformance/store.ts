@@ -1,0 +1,15 @@
+/**
+ * The conformance suite of checkpoint stores for vitest: one line per store.
+ */
+import { describe, test } from 'vitest'
+import { storeChecks, type StoreUnderTest } from './store-checks.ts'
+
+export { storeChecks, type StoreCheck, type StoreUnderTest } from './store-checks.ts'
+
+export function testCheckpointStore(name: string, store: StoreUnderTest): void {
+  describe(`checkpoint store ${name}`, () => {
+    for (const [index, [what, check]] of Object.entries(storeChecks).entries()) {
+      test(what, () => check(store, `conformance-${process.pid}/check-${index}/`))
+    }
+  })
+}
