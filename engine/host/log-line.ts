@@ -35,11 +35,11 @@ export function toJson(value: unknown): string {
       JSON.stringify(value, function (this: unknown, _key, part: unknown) {
         while (above.length > 0 && above.at(-1) !== this) above.pop()
         if (typeof part === 'bigint') return String(part)
-        if (part instanceof Error) return errorFields(part, 0)
         if (typeof part !== 'object' || part === null) return part
         if (above.includes(part)) return '[circular]'
-        above.push(part)
-        return part
+        const shown = part instanceof Error ? errorFields(part, 0) : part
+        above.push(shown)
+        return shown
       }) ?? String(value)
     )
   } catch (error) {
@@ -56,6 +56,6 @@ function errorFields(error: Error, depth: number): Readonly<Record<string, unkno
     message,
     ...code,
     stack,
-    cause: cause instanceof Error ? errorFields(cause, depth + 1) : String(cause),
+    cause: cause instanceof Error ? errorFields(cause, depth + 1) : messageOf(cause),
   }
 }

@@ -8,11 +8,11 @@ import type { CheckpointStore, Key } from '../../engine/api/index.ts'
 /** How one kind of store is opened. A check may open several on the same data, as several processes would. */
 export interface StoreUnderTest {
   /** The same data each time, one check after the other and side by side. */
-  open(): Promise<CheckpointStore>
+  readonly open: () => Promise<CheckpointStore>
   /** After `store` was disposed of: what a process started later would find. Default: `open`. */
-  reopen?(store: CheckpointStore): Promise<CheckpointStore>
+  readonly reopen?: (store: CheckpointStore) => Promise<CheckpointStore>
   /** Creates `key` once in each of `count` other processes at the same time and returns their answers. Left out: cannot be shared. */
-  createInOtherProcesses?(key: Key, count: number): Promise<readonly ('created' | 'exists')[]>
+  readonly createInOtherProcesses?: (key: Key, count: number) => Promise<readonly ('created' | 'exists')[]>
 }
 
 export type StoreCheck = (store: StoreUnderTest, prefix: string) => Promise<void>
@@ -45,7 +45,7 @@ export const storeChecks: Readonly<Record<string, StoreCheck>> = {
   ) => {
     await using one = await open()
     await using two = await open()
-    // Opened before any data was shared, a store without `createInOtherProcesses` may be private to its opener.
+    // A store may be private to its opener.
     await one.put(`${prefix}shared`, text('yes'))
     const stores = (await two.get(`${prefix}shared`)) === undefined ? [one] : [one, two]
     for (let round = 0; round < 5; round += 1) {

@@ -1,7 +1,7 @@
 /**
  * The conformance suite of checkpoint stores for vitest: one line per store.
  */
-import { describe, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { storeChecks, type StoreUnderTest } from './store-checks.ts'
 
 export { storeChecks, type StoreCheck, type StoreUnderTest } from './store-checks.ts'
@@ -9,7 +9,9 @@ export { storeChecks, type StoreCheck, type StoreUnderTest } from './store-check
 export function testCheckpointStore(name: string, store: StoreUnderTest): void {
   describe(`checkpoint store ${name}`, () => {
     for (const [index, [what, check]] of Object.entries(storeChecks).entries()) {
-      test(what, () => check(store, `conformance-${process.pid}/check-${index}/`))
+      test(`${what}`, async () => {
+        await expect(check(store, `conformance-${process.pid}/check-${index}/`)).resolves.toBeUndefined()
+      })
     }
   })
 }
