@@ -2,6 +2,7 @@
 export * from './clock.ts'
 export * from './context.ts'
 export * from './errors.ts'
+export * from './format.ts'
 export * from './ids.ts'
 export * from './record.ts'
 export * from './sink.ts'

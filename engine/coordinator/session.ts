@@ -45,6 +45,7 @@ export async function runSession(options: SessionOptions): Promise<SessionEnd> {
     if (result.kind === 'ended') return result.end
     failuresAtMs.push(runtime.clock.monotonicMs())
     if (failuresAtMs.length > FAILURES_REMEMBERED) failuresAtMs.shift()
+    options.entries.failed(options.log.newest?.generation ?? 0, messageOf(result.failure))
     const nowMs = runtime.clock.monotonicMs()
     inARow = nowMs - startedAtMs >= resetMsOf(options.restart) ? 1 : inARow + 1
     const decision = decideRestart(options.restart, {

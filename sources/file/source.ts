@@ -1,0 +1,94 @@
+/**
+ * Files as a source: newline-delimited records of one file, a directory or a glob. Each file is a split, read in path order, one after
+ * another. Bounded: the files found at start, each to its end. Exactly-once: a position is a byte, and a file that shrank or was
+ * rewritten below it is an error that names it (F20).
+ */
+import { glob, stat } from 'node:fs/promises'
+import { isAbsolute, join, relative, resolve } from 'node:path'
+import {
+  TerminalError,
+  type DiscoveredSplit,
+  type LineDecoder,
+  type Source,
+  type SourceContext,
+  type ValidateContext,
+} from '../../engine/api/index.ts'
+import { FileReader } from './reader.ts'
+
+export interface FileSourceOptions<T> {
+  /** A file, a directory (its files, not those of subdirectories) or a glob; relative to the working directory of the run. */
+  readonly path: string
+  readonly decode: LineDecoder<T>
+  /** `fail` (default): the job stops at the line and names it. `skip`: it is counted and passed over. */
+  readonly onBadLine?: 'fail' | 'skip'
+  /** Event time of a record, milliseconds since 1970. */
+  readonly timestamp?: (record: T) => number
+  /** Bytes per read, default 256 KiB; a line may be longer. */
+  readonly blockBytes?: number
+}
+
+export interface FileSplit {
+  /** The path, relative to the base directory. */
+  readonly id: string
+}
+
+export interface FilePosition {
+  /** Everything before this byte was read. */
+  readonly byte: number
+  /** sha256 (16 hex digits) of the file's first bytes, up to 4,096 and at most `byte`: tells a rewritten file. */
+  readonly head: string
+}
+
+const DEFAULT_BLOCK_BYTES = 256 * 1024
+
+export function fileSource<T>(options: FileSourceOptions<T>): Source<T, FileSplit, FilePosition> {
+  const findAll = async (baseDirectory: string): Promise<readonly string[]> => {
+    const found = await findFiles(options.path, baseDirectory)
+    if (found.length > 0) return found
+    throw new TerminalError(`no file matches ${JSON.stringify(options.path)} in ${baseDirectory}; check the path of the file source`)
+  }
+  return {
+    kind: 'file',
+    guarantee: 'exactly-once',
+    validate: async (context: ValidateContext) => {
+      await findAll(context.baseDirectory)
+    },
+    discover: async (context: SourceContext, known): Promise<readonly DiscoveredSplit<FileSplit, FilePosition>[]> => {
+      const ids = new Set([...known.map((split) => split.id), ...(await findFiles(options.path, context.baseDirectory))])
+      return [...ids].toSorted(byPath).map((id) => ({ split: { id }, start: { byte: 0, head: '' } }))
+    },
+    createReader: (context) =>
+      Promise.resolve(
+        new FileReader<T>({
+          baseDirectory: context.baseDirectory,
+          decode: options.decode,
+          onBadLine: options.onBadLine ?? 'fail',
+          timestamp: options.timestamp,
+          blockBytes: options.blockBytes ?? DEFAULT_BLOCK_BYTES,
+        }),
+      ),
+  }
+}
+
+function byPath(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+/** Regular files only, hidden ones left out of directories, in path order. */
+async function findFiles(path: string, baseDirectory: string): Promise<readonly string[]> {
+  const absolute = resolve(baseDirectory, path)
+  const info = await stat(absolute).catch(() => undefined)
+  const pattern = info?.isDirectory() === true ? join(path, '*') : path
+  if (info?.isFile() === true) return [nameOf(absolute, baseDirectory)]
+  const found: string[] = []
+  for await (const match of glob(pattern, { cwd: baseDirectory })) {
+    const file = isAbsolute(match) ? match : resolve(baseDirectory, match)
+    if ((await stat(file)).isFile()) found.push(nameOf(file, baseDirectory))
+  }
+  return found.toSorted(byPath)
+}
+
+function nameOf(absolute: string, baseDirectory: string): string {
+  const name = relative(baseDirectory, absolute)
+  return name.startsWith('..') ? absolute : name
+}
