@@ -42,6 +42,19 @@ export function permitToAbort(entry: LogEntry): AbortPermit {
   return { generation: entry.generation } as unknown as AbortPermit
 }
 
+/**
+ * At a clean end: `entry` is ours and says that everything completed is committed, and all writers of ours are closed. What our own
+ * generation has left (files opened after the last barrier) may then be aborted too (S2).
+ */
+export function permitToAbortOwn(entry: LogEntry): AbortPermit {
+  assert(
+    entry.retained.every((one) => one.checkpoint <= entry.committedThrough),
+    () =>
+      `entry ${entry.seq}: checkpoints above ${entry.committedThrough} are not committed yet; nothing may be aborted (S2)`,
+  )
+  return { generation: entry.generation } as unknown as AbortPermit
+}
+
 /** Every known split's position in a checkpoint. */
 export function sourcePositionsOf(manifest: Manifest): readonly SourcePosition[] {
   return manifest.operators.flatMap((snapshot) =>

@@ -73,7 +73,7 @@ export interface LogEntry {
 export const MARK_DISTANCE = 1_000
 
 export function logKey(job: string, seq: number): Key {
-  return `${job}/log/${String(seq).padStart(12, '0')}`
+  return `${job}/log/${number(seq)}`
 }
 
 export function markKey(job: string, number: number): Key {
@@ -99,11 +99,32 @@ export function decodeLogEntry(key: Key, bytes: Uint8Array): LogEntry {
     throw new CorruptCheckpointError(`log entry ${key} has ${body.byteLength} bytes, ${match[2]} were written; ${CURE}`)
   }
   if (sha256(body) !== match[1]) throw new CorruptCheckpointError(`log entry ${key} does not match its sha256; ${CURE}`)
-  return JSON.parse(body.toString('utf8')) as LogEntry
+  return parseBody(key, body.toString('utf8'))
+}
+
+/** The checksum holds, so these are our own bytes: what is left is a file of another release, or one under another's name. */
+function parseBody(key: Key, body: string): LogEntry {
+  const entry = JSON.parse(body) as LogEntry
+  if (entry.format !== 1) {
+    throw new CorruptCheckpointError(
+      `log entry ${key} has format ${String(entry.format)}, this release reads 1; use the release that wrote it`,
+    )
+  }
+  if (!key.endsWith(`/log/${number(entry.seq)}`)) {
+    throw new CorruptCheckpointError(
+      `log entry ${key} says that it is number ${entry.seq}; it was moved or copied; ${CURE}`,
+    )
+  }
+  return entry
+}
+
+function number(seq: number): string {
+  return String(seq).padStart(12, '0')
 }
 
 const MAGIC = 'sluice-log 1'
-const CURE = 'bring this file back from a backup; nothing older is used on our own, since what it completed may already be visible'
+const CURE =
+  'bring this file back from a backup; nothing older is used on our own, since what it completed may already be visible'
 
 function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')

@@ -1,13 +1,17 @@
 /**
  * May this run start? Decided from facts before anything is written and before anybody is fenced: a typo must not kill a running job.
+ * The same question is asked again after `started`, of the entry it was made from (see start.ts).
+ *
+ * - Exit code 3: somebody else holds the job, nobody is fenced. Exit code 2: the request cannot be kept; the reason names what would.
+ * - C7: nothing is given up silently: positions, state, due commits and leftovers need a word from the operator of the job.
  */
 import type { LogEntry } from './log-entry.ts'
-import type { Manifest } from './manifest.ts'
+import type { Manifest, OperatorSnapshot } from './manifest.ts'
 
 export interface PreflightFacts {
   readonly job: string
   readonly newest: LogEntry | undefined
-  /** Does the holder of the newest entry live? null: cannot be known. */
+  /** Does the holder of the newest entry live? null: cannot be known, and watching the log showed no sign of life. */
   readonly holderAlive: boolean | null
   readonly takeOver: boolean
   readonly planHash: string
@@ -16,6 +20,10 @@ export interface PreflightFacts {
   readonly operators: readonly OperatorFacts[]
   /** The checkpoint this run would restore; undefined: none. */
   readonly manifest: Manifest | undefined
+  /** Sinks that completed and uncommitted checkpoints hold commits of, beyond what is seen in `manifest` and inline manifests. */
+  readonly dueSinks?: readonly string[]
+  /** Key groups of the job as it is now; compared where given. */
+  readonly maxParallelism?: number
   readonly restore: 'latest' | 'none' | number
   readonly acceptDuplicates: boolean
   readonly acceptLoss: number | null
@@ -29,6 +37,8 @@ export interface OperatorFacts {
   readonly state?: Readonly<Record<string, string>>
   /** Sinks: base64 of `scope()`. */
   readonly scope?: string
+  /** Sinks: base64 of `scope()` at the other parallelisms the job has run with; a scope among them is not a changed one. */
+  readonly formerScopes?: readonly string[]
 }
 
 export type PreflightDecision =
@@ -100,36 +110,82 @@ function restoreRefusal(facts: PreflightFacts, newest: LogEntry): PreflightDecis
 function operatorRefusal(facts: PreflightFacts, newest: LogEntry): PreflightDecision | undefined {
   const now = new Map(facts.operators.map((one) => [one.operator, one]))
   const problems: string[] = []
-  for (const snapshot of facts.manifest?.operators ?? []) {
+  const { manifest, maxParallelism } = facts
+  if (manifest !== undefined && maxParallelism !== undefined && manifest.maxParallelism !== maxParallelism) {
+    problems.push(
+      `checkpoint ${manifest.checkpoint} is divided into ${manifest.maxParallelism} key groups, the job into ${maxParallelism}: ` +
+        `set the maximum parallelism back to ${manifest.maxParallelism}`,
+    )
+  }
+  for (const snapshot of manifest?.operators ?? []) {
+    if (facts.drop.includes(snapshot.operator)) continue
     const mine = now.get(snapshot.operator)
-    const holds =
-      snapshot.state !== undefined || snapshot.splits !== undefined || (snapshot.writerState?.entries.length ?? 0) > 0
-    if (mine === undefined) {
-      if (holds && !facts.drop.includes(snapshot.operator)) {
-        problems.push(
-          `operator "${snapshot.operator}" is gone, but the checkpoint holds its ${snapshot.splits === undefined ? 'state' : 'positions'}: bring it back, or give it up with --drop ${snapshot.operator}`,
-        )
-      }
-      continue
-    }
-    for (const [name, descriptor] of Object.entries(snapshot.state?.descriptors ?? {})) {
-      const kind = mine.state?.[name]
-      if (kind === descriptor.kind || facts.drop.includes(snapshot.operator)) continue
+    if (mine === undefined) problems.push(...goneProblems(snapshot))
+    else problems.push(...changeProblems(snapshot, mine))
+  }
+  problems.push(...sinkProblems(facts, newest, now))
+  return problems.length === 0 ? undefined : refuse(2, [...new Set(problems)].join('; '))
+}
+
+function goneProblems({ operator, state, splits, writerState }: OperatorSnapshot): readonly string[] {
+  if (state === undefined && splits === undefined && (writerState?.entries.length ?? 0) === 0) return []
+  const held = splits === undefined ? 'state' : 'positions'
+  return [
+    `operator "${operator}" is gone, but the checkpoint holds its ${held}: bring it back, or give it up with --drop ${operator}`,
+  ]
+}
+
+function changeProblems(snapshot: OperatorSnapshot, mine: OperatorFacts): readonly string[] {
+  const { operator } = snapshot
+  if (snapshot.splits !== undefined && mine.kind !== 'source') {
+    return [
+      `operator "${operator}" was a source and is a ${mine.kind} now: use another id, or give up its positions with --drop ${operator}`,
+    ]
+  }
+  return Object.entries(snapshot.state?.descriptors ?? {}).flatMap(([name, descriptor]) => {
+    const kind = mine.state?.[name]
+    if (kind === descriptor.kind) return []
+    return kind === undefined
+      ? `state "${name}" of operator "${operator}" is gone: bring it back, or give up the operator's state with --drop ${operator}`
+      : `state "${name}" of operator "${operator}" was ${descriptor.kind} and is ${kind} now: use another name, or --drop ${operator}`
+  })
+}
+
+/** A sink that is gone or writes elsewhere now could neither commit what is due nor abort what is left, drop list or not. */
+function sinkProblems(
+  facts: PreflightFacts,
+  newest: LogEntry,
+  now: ReadonlyMap<string, OperatorFacts>,
+): readonly string[] {
+  const problems: string[] = []
+  for (const sink of dueSinksOf(facts, newest)) {
+    if (now.get(sink)?.kind === 'sink') continue
+    problems.push(`sink "${sink}" is gone, but its commits are due: run once more with it, until they are delivered`)
+  }
+  for (const { operator, generation, scope } of newest.unclean) {
+    const mine = now.get(operator)
+    if (mine?.scope === undefined) {
       problems.push(
-        kind === undefined
-          ? `state "${name}" of operator "${snapshot.operator}" is gone: bring it back, or give up the operator's state with --drop ${snapshot.operator}`
-          : `state "${name}" of operator "${snapshot.operator}" was ${descriptor.kind} and is ${kind} now: use another name, or --drop ${snapshot.operator}`,
+        `sink "${operator}" is gone while its leftovers of generation ${generation} may still be outside: run once more with it, then stop cleanly`,
+      )
+    } else if (mine.scope !== scope && mine.formerScopes?.includes(scope) !== true) {
+      problems.push(
+        `sink "${operator}" writes to another place now, while its leftovers of generation ${generation} may still be at the old one: ` +
+          'run once more with the old one, then stop cleanly',
       )
     }
   }
-  for (const scope of newest.unclean) {
-    const mine = now.get(scope.operator)
-    if (mine?.scope !== undefined) continue
-    problems.push(
-      `sink "${scope.operator}" is gone while its leftovers of generation ${scope.generation} may still be outside: run once more with it, then stop cleanly`,
-    )
-  }
-  return problems.length === 0 ? undefined : refuse(2, [...new Set(problems)].join('; '))
+  return problems
+}
+
+function dueSinksOf(facts: PreflightFacts, newest: LogEntry): ReadonlySet<string> {
+  const inline = newest.retained.flatMap((one) => ('inline' in one ? [one.inline] : []))
+  const manifests = facts.manifest === undefined ? inline : [...inline, facts.manifest]
+  const due = manifests.filter((one) => one.checkpoint > newest.committedThrough).flatMap((one) => one.operators)
+  return new Set([
+    ...(facts.dueSinks ?? []),
+    ...due.filter((one) => (one.committables?.length ?? 0) > 0).map((one) => one.operator),
+  ])
 }
 
 function sameSettings(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {

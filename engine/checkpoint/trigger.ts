@@ -40,3 +40,25 @@ export function decideTrigger(policy: CheckpointPolicy, facts: TriggerFacts): Tr
   if (facts.wanted || facts.sinceTriggerMs >= policy.intervalMs) return { kind: 'trigger' }
   return { kind: 'wait', for: 'interval' }
 }
+
+export interface FlightFacts {
+  readonly ageMs: number
+  /** Checkpoints in a row that did not complete, this one not counted. */
+  readonly failuresInARow: number
+  /** The tasks said no. */
+  readonly isDeclined: boolean
+}
+
+export type FlightDecision =
+  | { readonly kind: 'wait' }
+  /** Given up; what it prepared rides in the next one (F12). */
+  | { readonly kind: 'abandon'; readonly why: 'declined' | 'timeout' }
+  /** Given up, and one too many: the attempt fails. */
+  | { readonly kind: 'fail'; readonly why: 'declined' | 'timeout' }
+
+/** What becomes of the checkpoint in flight while acknowledgements are missing. */
+export function decideFlight(policy: CheckpointPolicy, facts: FlightFacts): FlightDecision {
+  const why = facts.isDeclined ? 'declined' : 'timeout'
+  if (!facts.isDeclined && facts.ageMs < policy.timeoutMs) return { kind: 'wait' }
+  return { kind: facts.failuresInARow < policy.toleratedFailures ? 'abandon' : 'fail', why }
+}

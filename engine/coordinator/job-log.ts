@@ -15,7 +15,7 @@ import {
   type CheckpointStore,
   type Runtime,
 } from '../api/index.ts'
-import { decideAppend } from '../checkpoint/append.ts'
+import { decideAppend, type AppendFacts } from '../checkpoint/append.ts'
 import { startSearch } from '../checkpoint/find-newest.ts'
 import {
   decodeLogEntry,
@@ -106,13 +106,12 @@ export class JobLog {
     const bytes = encodeLogEntry(entry)
     const deadlineMs = this.#runtime.clock.monotonicMs() + ASK_AGAIN_MS
     for (;;) {
-      let answer: 'created' | 'exists' | 'unclear'
+      let answer: AppendFacts['answer']
       let cause: unknown
       try {
         answer = await this.#store.create(key, bytes)
       } catch (error) {
-        if (error instanceof InDoubtError) throw error
-        answer = 'unclear'
+        answer = error instanceof InDoubtError ? 'in-doubt' : 'unclear'
         cause = error
       }
       const found = answer === 'exists' ? await this.#read(key) : undefined
@@ -124,10 +123,14 @@ export class JobLog {
           throw new FencedError(
             `generation ${entry.generation} of ${this.#job} is fenced: ${key} belongs to generation ${decision.by}`,
           )
+        case 'in-doubt':
+          throw cause
         case 'try-next':
           return found
+        case 'in-doubt':
+          throw cause
         case 'ask-again':
-          if (!(cause instanceof RetryableError) || this.#runtime.clock.monotonicMs() > deadlineMs) {
+          if ((answer === 'unclear' && !(cause instanceof RetryableError)) || this.#runtime.clock.monotonicMs() > deadlineMs) {
             throw new InDoubtError(`${key} may or may not have been written: ${messageOf(cause)}`, { cause })
           }
           await this.#runtime.timers.sleep(ASK_AGAIN_PAUSE_MS)
