@@ -1,0 +1,29 @@
+/**
+ * Imports a job file and checks that it is one.
+ */
+import { access } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { messageOf, TerminalError } from '../engine/api/index.ts'
+import type { JobDefinition } from '../engine/graph/define-job.ts'
+
+/** @throws TerminalError with what is wrong with the file */
+export async function loadJob(path: string): Promise<{ readonly definition: JobDefinition; readonly file: string }> {
+  const file = resolve(path)
+  await access(file).catch(() => {
+    throw new TerminalError(`there is no job file ${file}`)
+  })
+  let module: { readonly default?: unknown }
+  try {
+    module = (await import(pathToFileURL(file).href)) as { readonly default?: unknown }
+  } catch (error) {
+    throw new TerminalError(`${file} could not be loaded: ${messageOf(error)}`, { cause: error })
+  }
+  if (!isDefinition(module.default)) throw new TerminalError(`${file} does not export a job: write \`export default defineJob({ id, build })\``)
+  return { definition: module.default, file }
+}
+
+function isDefinition(value: unknown): value is JobDefinition {
+  if (typeof value !== 'object' || value === null) return false
+  return 'id' in value && typeof value.id === 'string' && 'build' in value && typeof value.build === 'function'
+}

@@ -1,0 +1,77 @@
+/**
+ * What the store says of a job, whether a process runs it or not.
+ */
+import type { CheckpointStore, Runtime } from '../api/index.ts'
+import type { HolderIdentity, LogEntry } from '../checkpoint/log-entry.ts'
+import { sourcePositionsOf } from '../checkpoint/commit-permit.ts'
+import { loadManifest } from './generation.ts'
+import { JobLog } from './job-log.ts'
+
+export type JobState = 'STARTING' | 'RUNNING' | 'RESTARTING' | 'STOPPING' | 'FINISHED' | 'STOPPED' | 'CANCELED' | 'FAILED'
+
+export interface JobStatus {
+  readonly job: string
+  readonly lineage: string
+  readonly state: JobState
+  readonly generation: number
+  readonly parallelism: number
+  readonly lastCompleted: {
+    readonly checkpoint: number
+    /** ISO 8601 */
+    readonly at: string
+    readonly sourcePositions: readonly { readonly operator: string; readonly split: string; readonly position: unknown; readonly ended: boolean }[]
+  } | null
+  /** 0: nothing yet. */
+  readonly committedThrough: number
+  /** null: cannot be known from here. */
+  readonly alive: boolean | null
+  readonly restarts: number
+  readonly codeIdentity: string
+  readonly settings: Readonly<Record<string, string>>
+  readonly failure?: string
+}
+
+/** Undefined: the store knows no such job. @throws CorruptCheckpointError */
+export async function readStatus(
+  store: CheckpointStore,
+  job: string,
+  runtime: Runtime,
+  isHolderAlive: (holder: HolderIdentity) => Promise<boolean | null>,
+): Promise<JobStatus | undefined> {
+  const { newest } = await JobLog.open(store, job, runtime)
+  if (newest === undefined) return undefined
+  const last = newest.retained.at(-1)
+  const failure = newest.end?.reason ?? newest.failures.at(-1)?.message
+  return {
+    job: newest.job,
+    lineage: newest.lineage,
+    state: stateOf(newest),
+    generation: newest.generation,
+    parallelism: newest.parallelism,
+    lastCompleted:
+      last === undefined
+        ? null
+        : {
+            checkpoint: last.checkpoint,
+            at: new Date(last.at).toISOString(),
+            sourcePositions: sourcePositionsOf((await loadManifest(store, last)).manifest).map((one) => ({
+              operator: one.operator,
+              split: one.splitId,
+              position: one.position,
+              ended: one.ended,
+            })),
+          },
+    committedThrough: newest.committedThrough,
+    alive: newest.kind === 'ended' ? false : await isHolderAlive(newest.holder),
+    restarts: newest.restarts,
+    codeIdentity: newest.codeIdentity,
+    settings: newest.settings,
+    ...(failure === undefined ? {} : { failure }),
+  }
+}
+
+function stateOf(newest: LogEntry): JobState {
+  if (newest.end !== undefined) return newest.end.state
+  if (newest.kind === 'started') return newest.restarts > 0 ? 'RESTARTING' : 'STARTING'
+  return newest.retained.at(-1)?.final === true ? 'STOPPING' : 'RUNNING'
+}
