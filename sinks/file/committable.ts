@@ -1,7 +1,7 @@
 /**
  * What a file sink hands to its committer: one closed part, on disk under two hidden names.
  */
-import { jsonCodec, type Codec } from '../../engine/api/index.ts'
+import { CorruptCheckpointError, jsonCodec, type Codec } from '../../engine/api/index.ts'
 
 export interface FilePart {
   /** Absolute. */
@@ -13,7 +13,18 @@ export interface FilePart {
   readonly sizeBytes: number
 }
 
-export const filePartCodec: Codec<FilePart> = jsonCodec<FilePart>()
+const json = jsonCodec<unknown>()
+
+export const filePartCodec: Codec<FilePart> = {
+  version: json.version,
+  encode: (part) => json.encode(part),
+  decode: (bytes, version) => {
+    if (version !== json.version) {
+      throw new CorruptCheckpointError(`a file part of version ${version}; this release reads ${json.version}`)
+    }
+    return parsePart(json.decode(bytes, version))
+  },
+}
 
 export function hiddenPart(name: string): string {
   return `.${name}.part`
@@ -27,4 +38,43 @@ export function keptLink(name: string): string {
 /** The external name in a hidden name of ours, or undefined. */
 export function nameInHidden(file: string): string | undefined {
   return /^\.(.+)\.(?:part|keep)$/.exec(file)?.[1]
+}
+
+/**
+ * Sorts in commit order within a subtask: generation, then operator, subtask and counter; then what makes it unique. One to one with the
+ * external name, so never used twice (C5).
+ */
+export function visibleName(name: string, extension: string): string {
+  const [job, lineage, generation, ...rest] = segmentsOf(name) ?? []
+  const text = generation === undefined ? name : `${generation}-${rest.join('-')}-${job}-${lineage}`
+  return `part-${text}${extension}`
+}
+
+/**
+ * Does this external name belong to that operator of that job, in whatever lineage and generation? Two sinks may share a directory: what
+ * one of them sweeps must not be what the other still has to commit.
+ */
+export function isNameOf(name: string, owner: { readonly job: string; readonly operator: string }): boolean {
+  if (!name.startsWith(`${owner.job}--`)) return false
+  const match = /^[a-z0-9]+--[a-z0-9]+--(.+)--[0-9]+--[0-9]+$/.exec(name.slice(owner.job.length + 2))
+  return match?.[1] === owner.operator
+}
+
+/** job, lineage, generation, operator, subtask, counter; an id may hold `--` itself, the numbers and the lineage do not. */
+function segmentsOf(name: string): readonly string[] | undefined {
+  return /^(.+?)--([a-z0-9]{8,32})--([0-9]+)--(.+)--([0-9]+)--([0-9]+)$/.exec(name)?.slice(1)
+}
+
+function parsePart(value: unknown): FilePart {
+  const part: Partial<Record<string, unknown>> = typeof value === 'object' && value !== null ? { ...value } : {}
+  const { directory, name, visible, sizeBytes } = part
+  if (
+    typeof directory !== 'string' ||
+    typeof name !== 'string' ||
+    typeof visible !== 'string' ||
+    typeof sizeBytes !== 'number'
+  ) {
+    throw new CorruptCheckpointError(`not a file part: ${JSON.stringify(value)}`)
+  }
+  return { directory, name, visible, sizeBytes }
 }

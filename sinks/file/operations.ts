@@ -1,0 +1,67 @@
+/**
+ * The file system operations of the file sink, one per system call, so that a test can record them, fail any of them, or cut the power
+ * between two of them. Callbacks on plain descriptors: none of them holds the event loop (T3).
+ */
+import { close, fsync, link, mkdir, open, readdir, rename, stat, unlink, write } from 'node:fs'
+
+/** All reject with errors that have a `code` (ENOENT, EEXIST, ENOSPC, …). */
+export interface FileOperations {
+  /** Creates the file; EEXIST if it is there. Returns a descriptor. */
+  createFile(path: string, mode: number): Promise<number>
+  /** For `fsync` only. */
+  openDirectory(path: string): Promise<number>
+  /** Writes a part of `bytes` from `offset` on, at the file's end, and returns how much. */
+  write(fd: number, bytes: Uint8Array, offset: number): Promise<number>
+  fsync(fd: number): Promise<void>
+  close(fd: number): Promise<void>
+  /** EEXIST if `to` is there. */
+  link(from: string, to: string): Promise<void>
+  rename(from: string, to: string): Promise<void>
+  unlink(path: string): Promise<void>
+  /** One level; EEXIST if it is there. */
+  mkdir(path: string, mode: number): Promise<void>
+  readDirectory(path: string): Promise<readonly { readonly name: string }[]>
+  /** ENOENT if it is not there. */
+  sizeBytes(path: string): Promise<number>
+}
+
+/** The real file system. */
+export const nodeFileOperations: FileOperations = {
+  createFile: (path, mode) => value((done) => open(path, 'wx', mode, done)),
+  openDirectory: (path) => value((done) => open(path, 'r', done)),
+  write: (fd, bytes, offset) => value((done) => write(fd, bytes, offset, bytes.byteLength - offset, null, done)),
+  fsync: (fd) => nothing((done) => fsync(fd, done)),
+  close: (fd) => nothing((done) => close(fd, done)),
+  link: (from, to) => nothing((done) => link(from, to, done)),
+  rename: (from, to) => nothing((done) => rename(from, to, done)),
+  unlink: (path) => nothing((done) => unlink(path, done)),
+  mkdir: (path, mode) => nothing((done) => mkdir(path, mode, done)),
+  readDirectory: (path) =>
+    value<readonly { readonly name: string }[]>((done) => readdir(path, { withFileTypes: true }, done)),
+  sizeBytes: async (path) => (await value<{ readonly size: number }>((done) => stat(path, done))).size,
+}
+
+/** The `code` of a file system error, or '' of anything else. */
+export function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
+}
+
+type Callback<T> = (error: NodeJS.ErrnoException | null, result: T) => void
+
+function value<T>(call: (done: Callback<T>) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    call((error, result) => {
+      if (error === null) resolve(result)
+      else reject(error)
+    })
+  })
+}
+
+function nothing(call: (done: (error: NodeJS.ErrnoException | null) => void) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    call((error) => {
+      if (error === null) resolve()
+      else reject(error)
+    })
+  })
+}
