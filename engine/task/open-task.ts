@@ -1,71 +1,90 @@
 /**
- * Opens what a task needs from where a checkpoint left off: state, splits and positions, writers.
+ * Opens what a task needs where a checkpoint left off: state, splits and positions, writers. What was opened is closed again when
+ * something after it cannot be.
  */
 import {
   parseGeneration,
   parseJobId,
   parseLineageId,
   TerminalError,
-  type SplitLike,
+  type Metrics,
+  type OperatorId,
+  type ReaderContext,
 } from '../api/index.ts'
 import type { OperatorSnapshot } from '../checkpoint/manifest.ts'
 import type { SinkNode, SourceNode } from '../graph/job-graph.ts'
-import { compileChain, type Chain, type SinkEdge } from '../operators/chain.ts'
+import { ChainGuard } from '../operators/chain-guard.ts'
+import { compileChain, type Chain } from '../operators/chain.ts'
+import { createSinkEdge, type SinkEdge } from '../operators/sink-edge.ts'
 import { KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import { externalNames } from './external-name.ts'
+import { FailureSwitch, failureAt } from './failure.ts'
 import { SinkPort } from './sink-port.ts'
-import { SourcePort, type SplitState } from './source-port.ts'
+import { SourcePort } from './source-port.ts'
+import { resolveSplits } from './splits.ts'
 import type { TaskOptions } from './task.ts'
 
 export interface OpenedTask {
   readonly chain: Chain
+  readonly guard: ChainGuard
   readonly source: SourcePort
   readonly sinks: readonly SinkPort[]
   readonly backends: ReadonlyMap<string, KeyedStateBackend>
   /** Some split has no position in what was restored: nothing is polled before a checkpoint that holds it has completed (F32). */
   readonly hasNewSplits: boolean
-  /** Failures that sources and sinks report outside a call. */
+  /** Operators that had ended in what was restored (F24). */
+  readonly ended: readonly string[]
+  /** Failures that sources, sinks and user functions report outside a call. */
   onFailure(listener: (error: unknown) => void): void
 }
 
-const MEMORY_BUDGET_BYTES = 64 * 1024 * 1024
+const SINK_MEMORY_BYTES = 64 * 1024 * 1024
+export const NO_METRICS: Metrics = { count: () => undefined, gauge: () => undefined }
 
-export async function openTask(options: TaskOptions): Promise<OpenedTask> {
+/** @throws TerminalError, TaskFailure, CorruptCheckpointError */
+export async function openTask(options: TaskOptions, signal: AbortSignal): Promise<OpenedTask> {
   const failures = new FailureSwitch()
+  const guard = new ChainGuard((failure) => failures.report(failure))
+  await using opened = new AsyncDisposableStack()
   const backends = await openBackends(options)
   const edges = new Map<string, SinkEdge>()
   const sinks: SinkPort[] = []
   for (const node of options.graph.nodes) {
     if (node.kind !== 'sink') continue
-    const edge: SinkEdge = { node, values: [], timestamps: [] }
+    const edge = createSinkEdge(node)
+    const sink = await openSink(options, edge, contextOf(options, node.id, signal, failures))
+    opened.defer(() => sink.dispose())
     edges.set(node.id, edge)
-    sinks.push(await openSink(options, node, edge, failures))
+    sinks.push(sink)
   }
-  const node = options.graph.nodes.find((one): one is SourceNode => one.kind === 'source')
+  const [node, other] = options.graph.nodes.filter((one): one is SourceNode => one.kind === 'source')
   if (node === undefined) throw new TerminalError('the job has no source')
-  const { source, hasNewSplits } = await openSource(options, node, failures)
-  const chain = compileChain(options.graph, node.id, { backends, edges })
-  return { chain, source, sinks, backends, hasNewSplits, onFailure: (listener) => failures.connect(listener) }
-}
-
-class FailureSwitch {
-  #listener: ((error: unknown) => void) | undefined
-  #early: { readonly error: unknown } | undefined
-
-  report(error: unknown): void {
-    if (this.#listener === undefined) this.#early ??= { error }
-    else this.#listener(error)
-  }
-
-  connect(listener: (error: unknown) => void): void {
-    this.#listener = listener
-    if (this.#early !== undefined) listener(this.#early.error)
+  if (other !== undefined)
+    throw new TerminalError(`sources "${node.id}" and "${other.id}": one source per job is supported`)
+  const chain = compileChain(options.graph, node.id, { backends, edges, guard })
+  const { source, hasNewSplits } = await openSource(options, node, contextOf(options, node.id, signal, failures))
+  opened.move()
+  const ended = options.graph.nodes.map(({ id }) => id).filter((id) => hasEnded(restoredOf(options, id)))
+  return {
+    chain,
+    guard,
+    source,
+    sinks,
+    backends,
+    hasNewSplits,
+    ended,
+    onFailure: (listener) => failures.connect(listener),
   }
 }
 
 function restoredOf(options: TaskOptions, operator: string): readonly OperatorSnapshot[] {
   if (options.dropped.includes(operator)) return []
   return options.restored?.operators.filter((one) => one.operator === operator) ?? []
+}
+
+/** With another parallelism than now: only if every part of it had ended. */
+function hasEnded(parts: readonly OperatorSnapshot[]): boolean {
+  return parts.length > 0 && parts.every((one) => one.ended)
 }
 
 async function openBackends(options: TaskOptions): Promise<ReadonlyMap<string, KeyedStateBackend>> {
@@ -85,7 +104,12 @@ async function openBackends(options: TaskOptions): Promise<ReadonlyMap<string, K
   return backends
 }
 
-function contextOf(options: TaskOptions, operator: SinkNode['id'], failures: FailureSwitch) {
+function contextOf(
+  options: TaskOptions,
+  operator: OperatorId,
+  signal: AbortSignal,
+  failures: FailureSwitch,
+): ReaderContext {
   const { runtime, names } = options
   return {
     job: parseJobId(names.job),
@@ -99,52 +123,65 @@ function contextOf(options: TaskOptions, operator: SinkNode['id'], failures: Fai
     clock: runtime.clock,
     random: runtime.random,
     logger: runtime.logger,
-    metrics: { count: () => undefined, gauge: () => undefined },
-    signal: options.signal,
-    fail: (error: unknown) => failures.report(error),
+    metrics: options.metrics ?? NO_METRICS,
+    signal,
+    fail: (error) => failures.report(failureAt(`operator "${operator}" failed`, error)),
   }
 }
 
-async function openSink(options: TaskOptions, node: SinkNode, edge: SinkEdge, failures: FailureSwitch): Promise<SinkPort> {
-  const context = contextOf(options, node.id, failures)
+async function openSink(options: TaskOptions, edge: SinkEdge, context: ReaderContext): Promise<SinkPort> {
+  const { node } = edge
+  const restored = writerStateOf(node, restoredOf(options, node.id))
+  try {
+    const writer = await node.sink.createWriter(
+      {
+        ...context,
+        nextName: externalNames({ ...options.names, operator: node.id, subtask: 0 }),
+        namePrefix: `${options.names.job}--${options.names.lineage}--`,
+        memoryBudgetBytes: options.limits?.sinkMemoryBytes ?? SINK_MEMORY_BYTES,
+      },
+      restored,
+    )
+    return new SinkPort(edge, writer, context.generation)
+  } catch (error) {
+    throw failureAt(`sink "${node.id}" could not create its writer`, error)
+  }
+}
+
+function writerStateOf(node: SinkNode, parts: readonly OperatorSnapshot[]): readonly unknown[] {
   const codec = node.sink.writerStateCodec
-  const restored =
-    codec === undefined
-      ? []
-      : restoredOf(options, node.id).flatMap((one) =>
-          (one.writerState?.entries ?? []).map((entry) => codec.decode(Buffer.from(entry, 'base64'), one.writerState?.version ?? 1)),
-        )
-  const writer = await node.sink.createWriter(
-    {
-      ...context,
-      nextName: externalNames({ ...options.names, operator: node.id, subtask: 0 }),
-      namePrefix: `${options.names.job}--${options.names.lineage}--`,
-      memoryBudgetBytes: MEMORY_BUDGET_BYTES,
-    },
-    restored,
-  )
-  return new SinkPort(edge, writer, context.generation)
+  return parts.flatMap(({ writerState }) => {
+    if (writerState === undefined || writerState.entries.length === 0) return []
+    if (codec !== undefined) {
+      return writerState.entries.map((entry) => codec.decode(Buffer.from(entry, 'base64'), writerState.version))
+    }
+    throw new TerminalError(
+      `sink "${node.id}" (${node.sink.kind}) cannot read the ${writerState.entries.length} entries of writer state that the ` +
+        `checkpoint holds for it: it has no writerStateCodec. Put the old sink back, or drop the operator`,
+    )
+  })
 }
 
 async function openSource(
   options: TaskOptions,
   node: SourceNode,
-  failures: FailureSwitch,
+  context: ReaderContext,
 ): Promise<{ readonly source: SourcePort; readonly hasNewSplits: boolean }> {
-  const context = contextOf(options, node.id, failures)
-  const known = new Map(restoredOf(options, node.id).flatMap((one) => one.splits ?? []).map((one) => [one.split.id, one]))
-  const discovered = await node.source.discover(context, [...known.values()].map((one): SplitLike => one.split))
-  const splits = new Map<string, SplitState>()
-  // A split that is not discovered any more but has not ended stays: its reader says what is missing (F20).
-  for (const one of known.values()) if (!one.ended) splits.set(one.split.id, { split: one.split, position: one.position, ended: false })
-  const ordered = new Map<string, SplitState>()
-  for (const { split, start } of discovered) {
-    const old = known.get(split.id)
-    ordered.set(split.id, old === undefined ? { split, position: start, ended: false } : { split: old.split, position: old.position, ended: old.ended })
+  const known = restoredOf(options, node.id).flatMap((one) => one.splits ?? [])
+  try {
+    const discovered = await node.source.discover(
+      context,
+      known.map((one) => one.split),
+    )
+    const { splits, hasNewSplits } = resolveSplits(node.id, known, discovered)
+    const reader = await node.source.createReader(context)
+    await using opened = new AsyncDisposableStack()
+    opened.use(reader)
+    const open = [...splits.values()].filter((one) => !one.ended)
+    await reader.assign(open.map(({ split, position }) => ({ split, position })))
+    opened.move()
+    return { source: new SourcePort(node, reader, { splits, logger: context.logger }), hasNewSplits }
+  } catch (error) {
+    throw failureAt(`source "${node.id}" could not be opened`, error)
   }
-  for (const [id, state] of splits) if (!ordered.has(id)) ordered.set(id, state)
-  const reader = await node.source.createReader(context)
-  await reader.assign([...ordered.values()].filter((one) => !one.ended).map(({ split, position }) => ({ split, position })))
-  const hasNewSplits = known.size === 0 || discovered.some(({ split }) => !known.has(split.id))
-  return { source: new SourcePort(node, reader, ordered), hasNewSplits }
 }

@@ -1,58 +1,75 @@
 /**
- * One sink's writer within a task: writes in order, cuts epochs, and carries every committable that no completed checkpoint holds yet.
+ * One sink's writer within a task: hands batches over in order, cuts epochs, and carries every committable that no completed checkpoint
+ * holds yet.
+ *
+ * - C4: `cut` is called when no write is pending; writer state is taken in the same synchronous stretch.
+ * - C2: what was prepared is carried until a checkpoint that holds it has completed, whatever becomes of the one it was prepared for
+ *   (F12); never aborted in flight.
  */
-import { TaskFailure, messageOf, type Generation, type SinkWriter } from '../api/index.ts'
+import {
+  assert,
+  parseCheckpointId,
+  type CheckpointId,
+  type Codec,
+  type Generation,
+  type SinkWriter,
+} from '../api/index.ts'
 import type { OperatorSnapshot, StoredCommittable } from '../checkpoint/manifest.ts'
-import type { SinkEdge } from '../operators/chain.ts'
+import { batchOf, clearEdge, type SinkEdge } from '../operators/sink-edge.ts'
+import { failureAt } from './failure.ts'
 
-type WriterPart = Pick<OperatorSnapshot, 'writerState'>
+export type Writer = SinkWriter<unknown, unknown, unknown>
 
 export class SinkPort {
   readonly edge: SinkEdge
-  readonly #writer: SinkWriter<unknown, unknown, unknown>
+  readonly #writer: Writer
   readonly #generation: Generation
+  /** In origin order (C6). */
   readonly #carried: StoredCommittable[] = []
+  #writing = false
   #preparing: Promise<void> | undefined
 
-  constructor(edge: SinkEdge, writer: SinkWriter<unknown, unknown, unknown>, generation: Generation) {
+  constructor(edge: SinkEdge, writer: Writer, generation: Generation) {
     this.edge = edge
     this.#writer = writer
     this.#generation = generation
   }
 
+  get id(): SinkEdge['node']['id'] {
+    return this.edge.node.id
+  }
+
   /** Hands what has gathered to the writer; a promise is backpressure. */
   flush(): void | Promise<void> {
-    if (this.edge.values.length === 0) return undefined
-    if (this.#preparing !== undefined && !this.#writer.overlapsPrepare) return this.#preparing.then(() => this.flush())
-    const written = this.#writer.write(this.edge)
-    if (written === undefined) return this.#clear()
-    return written.then(() => this.#clear())
+    if (this.edge.count === 0) return undefined
+    if (this.#preparing !== undefined && !this.#writer.overlapsPrepare) return this.#flushAfter(this.#preparing)
+    let written: void | Promise<void>
+    try {
+      written = this.#writer.write(batchOf(this.edge))
+    } catch (error) {
+      throw this.#failure('could not write', error)
+    }
+    if (written === undefined) return clearEdge(this.edge)
+    return this.#finish(written)
   }
 
   /**
-   * The cut: synchronous up to the writer's own cut. The promise resolves when the epoch is durable; its committables are carried from
-   * then on, whatever becomes of the checkpoint (F12).
+   * The cut: synchronous up to the writer's own. `prepared` resolves when the epoch is durable; its committables are carried from
+   * then on.
    */
-  cut(checkpoint: number, endOfInput: boolean): { readonly prepared: Promise<void>; readonly part: WriterPart } {
-    const pending = this.#writer.prepareCommit({ checkpoint: checkpoint as never, endOfInput })
-    const states = this.#writer.snapshot?.(checkpoint as never)
-    const codec = this.edge.node.sink.writerStateCodec
-    const part: WriterPart =
-      states === undefined || codec === undefined
-        ? {}
-        : { writerState: { version: codec.version, entries: states.map((state) => base64(codec.encode(state))) } }
-    const prepared = pending.then(
-      (committables) => this.#carry(checkpoint, committables),
-      (error: unknown) => {
-        throw new TaskFailure(`sink "${this.edge.node.id}" could not prepare checkpoint ${checkpoint}: ${messageOf(error)}`, { cause: error })
-      },
-    )
-    const settled = prepared.finally(() => {
-      if (this.#preparing === settled) this.#preparing = undefined
-    })
-    this.#preparing = settled
-    settled.catch(() => undefined)
-    return { prepared, part }
+  cut(
+    checkpoint: number,
+    endOfInput: boolean,
+  ): { readonly prepared: Promise<void>; readonly part: Pick<OperatorSnapshot, 'writerState'> } {
+    const isQuiet = this.edge.count === 0 && !this.#writing && this.#preparing === undefined
+    assert(isQuiet, () => `sink "${this.id}" has records on their way at the cut of checkpoint ${checkpoint} (T2)`)
+    const id = parseCheckpointId(checkpoint)
+    try {
+      const prepared = this.#prepare(id, this.#writer.prepareCommit({ checkpoint: id, endOfInput }))
+      return { prepared, part: this.#stateOf(id) }
+    } catch (error) {
+      throw this.#failure(`could not cut checkpoint ${checkpoint}`, error)
+    }
   }
 
   /** Everything no completed checkpoint holds yet, in origin order. */
@@ -60,40 +77,92 @@ export class SinkPort {
     return [...this.#carried]
   }
 
-  /** `held` are those of a checkpoint that completed. */
+  /** `held` are those that a completed checkpoint holds. */
   release(held: readonly StoredCommittable[]): void {
-    this.#carried.splice(0, held.length)
+    const released = this.#carried.splice(0, held.length)
+    assert(
+      released.every((one, index) => one === held[index]),
+      () => `sink "${this.id}" is told to release committables that it does not carry first (C2)`,
+    )
   }
 
   settled(through: number): void {
-    this.#writer.settled?.(through as never)
-  }
-
-  async dispose(): Promise<void> {
-    await this.#writer[Symbol.asyncDispose]()
-  }
-
-  #carry(checkpoint: number, committables: readonly unknown[]): void {
-    const { sink, id } = this.edge.node
-    for (const [index, committable] of committables.entries()) {
-      this.#carried.push({
-        generation: this.#generation,
-        checkpoint,
-        operator: id,
-        subtask: 0,
-        index,
-        version: sink.committableCodec.version,
-        bytes: base64(sink.committableCodec.encode(committable)),
-      })
+    try {
+      this.#writer.settled?.(parseCheckpointId(through))
+    } catch (error) {
+      throw this.#failure(`could not settle checkpoint ${through}`, error)
     }
   }
 
-  #clear(): void {
-    this.edge.values.length = 0
-    this.edge.timestamps.length = 0
+  /** Waits for a pending prepare: nothing of ours is at work when it has resolved. */
+  async dispose(): Promise<void> {
+    await this.#preparing?.catch(() => undefined)
+    await this.#writer[Symbol.asyncDispose]()
+  }
+
+  async #flushAfter(preparing: Promise<void>): Promise<void> {
+    await preparing
+    await this.flush()
+  }
+
+  async #finish(written: Promise<void>): Promise<void> {
+    this.#writing = true
+    try {
+      await written
+    } catch (error) {
+      throw this.#failure('could not write', error)
+    }
+    this.#writing = false
+    clearEdge(this.edge)
+  }
+
+  #prepare(checkpoint: CheckpointId, pending: Promise<readonly unknown[]>): Promise<void> {
+    const prepared = this.#carryWhenPrepared(checkpoint, pending)
+    this.#preparing = prepared
+    // Whoever waits for it hears of a failure; nobody waiting must not end the process.
+    prepared.catch(() => undefined)
+    return prepared
+  }
+
+  async #carryWhenPrepared(checkpoint: CheckpointId, pending: Promise<readonly unknown[]>): Promise<void> {
+    const { committableCodec } = this.edge.node.sink
+    try {
+      const committables = await pending
+      this.#carried.push(
+        ...committables.map((committable, index) => ({
+          generation: this.#generation,
+          checkpoint,
+          operator: this.id,
+          subtask: 0,
+          index,
+          version: committableCodec.version,
+          bytes: encodeBase64(committableCodec, committable),
+        })),
+      )
+    } catch (error) {
+      throw this.#failure(`could not prepare checkpoint ${checkpoint}`, error)
+    }
+    this.#preparing = undefined
+  }
+
+  #stateOf(checkpoint: CheckpointId): Pick<OperatorSnapshot, 'writerState'> {
+    const states = this.#writer.snapshot?.(checkpoint) ?? []
+    const codec = this.edge.node.sink.writerStateCodec
+    if (codec === undefined) {
+      assert(states.length === 0, () => `sink "${this.id}" has writer state but no writerStateCodec`)
+      return {}
+    }
+    return {
+      writerState: { version: codec.version, entries: states.map((state) => encodeBase64(codec, state)) },
+    }
+  }
+
+  #failure(what: string, error: unknown): Error {
+    return failureAt(`sink "${this.id}" ${what}`, error)
   }
 }
 
-function base64(bytes: Uint8Array): string {
+function encodeBase64<T>(codec: Codec<T>, value: T): string {
+  const bytes = codec.encode(value)
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
 }

@@ -1,26 +1,28 @@
 /**
- * One snapshot of a task between its cut and its acknowledgement: keyed state still being encoded, blobs being stored, sinks preparing.
+ * One snapshot of a task between its cut and its end: keyed state being encoded in slices, then blobs being stored.
+ *
+ * - T3: one call of `encodeSlice` is one bounded slice.
  */
 import type { BlobReference, KeyedStateHandle, OperatorSnapshot } from '../checkpoint/manifest.ts'
 import type { KeyedSnapshot } from '../state/keyed-snapshot.ts'
+import { failureAt } from './failure.ts'
 
 export interface SnapshotParts {
   readonly checkpoint: number
   /** Complete but for state handles and committables, in graph order. */
   readonly operators: readonly OperatorSnapshot[]
   readonly states: readonly { readonly operator: string; readonly snapshot: KeyedSnapshot }[]
-  /** All sinks' prepares; a rejection ends the attempt. */
-  readonly prepared: Promise<unknown>
   putBlob(operator: string, bytes: Uint8Array): Promise<BlobReference>
 }
 
 export type Stored =
   | { readonly kind: 'stored'; readonly handles: ReadonlyMap<string, KeyedStateHandle> }
-  | { readonly kind: 'failed'; readonly error: unknown }
+  | { readonly kind: 'not-stored'; readonly error: unknown }
+  | { readonly kind: 'abandoned' }
 
 export class Snapshot {
   readonly parts: SnapshotParts
-  #next = 0
+  #encoded = 0
   #abandoned = false
 
   constructor(parts: SnapshotParts) {
@@ -28,32 +30,46 @@ export class Snapshot {
   }
 
   get isEncoded(): boolean {
-    return this.#next >= this.parts.states.length
+    return this.#encoded >= this.parts.states.length
   }
 
-  /** One bounded slice of encoding. */
+  /** @throws TaskFailure when a value cannot be encoded */
   encodeSlice(): void {
-    const state = this.parts.states[this.#next]
-    if (state?.snapshot.encodeSlice() === true) this.#next += 1
-  }
-
-  /** Stores the encoded state; never rejects. */
-  async store(): Promise<Stored> {
-    const handles = new Map<string, KeyedStateHandle>()
+    const state = this.parts.states[this.#encoded]
+    if (state === undefined) return
     try {
-      const finished = this.parts.states.map(({ operator, snapshot }) => ({ operator, ...snapshot.finish() }))
-      for (const { operator, bytes, handle } of finished) {
-        const blob = bytes === null ? null : await this.parts.putBlob(operator, bytes)
-        if (!this.#abandoned) handles.set(operator, handle(blob))
-      }
-      return { kind: 'stored', handles }
+      if (state.snapshot.encodeSlice()) this.#encoded += 1
     } catch (error) {
-      return { kind: 'failed', error }
+      throw failureAt(`state of operator "${state.operator}" cannot be encoded`, error)
     }
   }
 
-  /** A newer trigger came: nothing of the state's snapshot is kept; prepared data is carried. */
+  /** After all is encoded. A store that fails is an answer, not an error: the job goes on. */
+  async store(): Promise<Stored> {
+    const { states } = this.parts
+    const finished = states.map(({ operator, snapshot }) => ({ operator, segment: snapshot.finish() }))
+    let blobs: readonly (BlobReference | null)[]
+    try {
+      blobs = await Promise.all(
+        finished.map(async ({ operator, segment: { bytes } }) =>
+          bytes === null ? null : this.parts.putBlob(operator, bytes),
+        ),
+      )
+    } catch (error) {
+      return this.#abandoned ? { kind: 'abandoned' } : { kind: 'not-stored', error }
+    }
+    if (this.#abandoned) return { kind: 'abandoned' }
+    return {
+      kind: 'stored',
+      handles: new Map(
+        finished.map(({ operator, segment }, index) => [operator, segment.handle(blobs[index] ?? null)]),
+      ),
+    }
+  }
+
+  /** The checkpoint will not complete: state keeps its dirty lists for the next one (F30). */
   abandon(): void {
+    if (this.#abandoned) return
     this.#abandoned = true
     for (const { snapshot } of this.parts.states) snapshot.abandon()
   }

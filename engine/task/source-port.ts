@@ -1,87 +1,151 @@
 /**
- * The source within a task: splits and the positions behind the last batch that was pushed through (F35: the reader is never asked).
+ * The source within a task: its splits, and for each the position behind the last batch that was pushed through.
+ *
+ * - F35: the reader is never asked where it is. Between its return and the push of its batch a barrier may fall, and records would be
+ *   lost.
  */
-import { NO_TIMESTAMP, type Polled, type SourceReader, type SplitLike, type Timers } from '../api/index.ts'
+import {
+  messageOf,
+  RetryableError,
+  TaskFailure,
+  type Logger,
+  type Polled,
+  type SourceReader,
+  type SplitLike,
+} from '../api/index.ts'
 import type { OperatorSnapshot } from '../checkpoint/manifest.ts'
 import type { SourceNode } from '../graph/job-graph.ts'
+import { failureAt } from './failure.ts'
 
 export interface SplitState {
   readonly split: SplitLike
+  /** Ours alone: never changed in place, by nobody. */
   position: unknown
   ended: boolean
 }
 
-type Reader = SourceReader<unknown, SplitLike, unknown>
 export type AnyPolled = Polled<unknown, SplitLike, unknown>
+
+type Arrived = { readonly polled: AnyPolled } | { readonly error: unknown }
 
 export class SourcePort {
   readonly node: SourceNode
   readonly splits: ReadonlyMap<string, SplitState>
-  readonly #reader: Reader
+  readonly #reader: SourceReader<unknown, SplitLike, unknown>
+  readonly #logger: Logger
   #pending: Promise<void> | undefined
-  #arrived: { readonly polled: AnyPolled } | { readonly error: unknown } | undefined
+  #arrived: Arrived | undefined
+  #acknowledging: Promise<void> | undefined
+  #toAcknowledge: OperatorSnapshot['splits']
 
-  constructor(node: SourceNode, reader: Reader, splits: ReadonlyMap<string, SplitState>) {
+  constructor(
+    node: SourceNode,
+    reader: SourceReader<unknown, SplitLike, unknown>,
+    options: { readonly splits: ReadonlyMap<string, SplitState>; readonly logger: Logger },
+  ) {
     this.node = node
     this.#reader = reader
-    this.splits = splits
+    this.splits = options.splits
+    this.#logger = options.logger
   }
 
-  /** What has arrived, or undefined: `wake` is then called when something has. @throws what the reader threw */
+  /** A poll is under way, or its answer waits to be taken. */
+  get isPolling(): boolean {
+    return this.#pending !== undefined || this.#arrived !== undefined
+  }
+
+  /** What has arrived, or undefined: `wake` is called when something has. @throws what the reader threw */
   poll(signal: AbortSignal, wake: () => void): AnyPolled | undefined {
-    const arrived = this.#arrived
-    if (arrived !== undefined) {
-      this.#arrived = undefined
-      if ('error' in arrived) throw arrived.error
-      return arrived.polled
-    }
     if (this.#pending !== undefined) return undefined
-    const answer = this.#reader.poll(signal)
-    if (!(answer instanceof Promise)) return answer
-    this.#pending = answer
-      .then(
-        (polled) => {
-          this.#arrived = { polled }
-        },
-        (error: unknown) => {
-          this.#arrived = { error }
-        },
-      )
-      .then(() => {
-        this.#pending = undefined
-        wake()
-      })
-    return undefined
+    const arrived = this.#arrived ?? this.#ask(signal, wake)
+    this.#arrived = undefined
+    if (arrived === undefined) return undefined
+    if ('error' in arrived) throw failureAt(`source "${this.node.id}" could not be polled`, arrived.error)
+    this.#check(arrived.polled)
+    return arrived.polled
   }
 
   /** Everything of `polled` was pushed through. */
   passed(polled: AnyPolled): void {
-    if (polled.kind !== 'records' && polled.kind !== 'split-ended') return
-    const state = this.splits.get(polled.split.id)
-    if (state === undefined) throw new Error(`source "${this.node.id}" returned split "${polled.split.id}", which was not assigned`)
-    if (polled.kind === 'records') state.position = polled.after
-    else state.ended = true
+    if (polled.kind === 'records') this.#stateOf(polled.split).position = polled.after
+    if (polled.kind === 'split-ended') this.#stateOf(polled.split).ended = true
+    if (polled.kind === 'ended') for (const state of this.splits.values()) state.ended = true
   }
 
   snapshot(): Pick<OperatorSnapshot, 'splits'> {
-    return { splits: [...this.splits.values()].map(({ split, position, ended }) => ({ split, position: structuredClone(position), ended })) }
+    return { splits: [...this.splits.values()].map((state) => ({ ...state })) }
   }
 
-  async acknowledge(splits: OperatorSnapshot['splits']): Promise<void> {
-    await this.#reader.acknowledge?.((splits ?? []).map(({ split, position }) => ({ split, position })))
+  /** One at a time, beside the records; the newest positions win. A failure that is not retryable ends the attempt. */
+  acknowledge(splits: OperatorSnapshot['splits'], fail: (error: unknown) => void): void {
+    if (this.#reader.acknowledge === undefined) return
+    this.#toAcknowledge = splits
+    this.#acknowledging ??= this.#acknowledgeAll().catch(fail)
   }
 
   async dispose(): Promise<void> {
-    await this.#pending
+    this.#toAcknowledge = undefined
+    await Promise.all([this.#pending, this.#acknowledging])
     await this.#reader[Symbol.asyncDispose]()
+  }
+
+  #ask(signal: AbortSignal, wake: () => void): Arrived | undefined {
+    try {
+      const answer = this.#reader.poll(signal)
+      if (!(answer instanceof Promise)) return { polled: owned(answer) }
+      this.#pending = this.#await(answer, wake)
+      return undefined
+    } catch (error) {
+      return { error }
+    }
+  }
+
+  async #await(answer: Promise<AnyPolled>, wake: () => void): Promise<void> {
+    try {
+      this.#arrived = { polled: owned(await answer) }
+    } catch (error) {
+      this.#arrived = { error }
+    }
+    this.#pending = undefined
+    wake()
+  }
+
+  #check(polled: AnyPolled): void {
+    if (polled.kind === 'records' || polled.kind === 'split-ended') this.#stateOf(polled.split)
+    if (polled.kind !== 'records') return
+    const { values, timestamps } = polled.records
+    if (timestamps === undefined || timestamps.length === values.length) return
+    throw new TaskFailure(
+      `source "${this.node.id}" returned ${values.length} records of split "${polled.split.id}" with ${timestamps.length} timestamps`,
+    )
+  }
+
+  #stateOf(split: SplitLike): SplitState {
+    const state = this.splits.get(split.id)
+    if (state === undefined || state.ended) {
+      const why = state === undefined ? 'it was not assigned' : 'it has ended'
+      throw new TaskFailure(`source "${this.node.id}" returned something of split "${split.id}", but ${why}`)
+    }
+    return state
+  }
+
+  async #acknowledgeAll(): Promise<void> {
+    for (let splits = this.#toAcknowledge; splits !== undefined; splits = this.#toAcknowledge) {
+      this.#toAcknowledge = undefined
+      try {
+        await this.#reader.acknowledge?.(splits.map(({ split, position }) => ({ split, position })))
+      } catch (error) {
+        if (!(error instanceof RetryableError)) throw failureAt(`source "${this.node.id}" could not acknowledge`, error)
+        // The next retained checkpoint acknowledges this one too.
+        this.#logger.warn(`source "${this.node.id}" will acknowledge later: ${messageOf(error)}`)
+      }
+    }
+    this.#acknowledging = undefined
   }
 }
 
-/** How long to wait after `idle`; ends early when `signal` aborts. */
-export async function idleFor(timers: Timers, delayMs: number, signal: AbortSignal): Promise<void> {
-  await timers.sleep(delayMs, signal).catch(() => undefined)
-}
-
-export function timestampOf(timestamps: readonly number[] | Float64Array | undefined, index: number): number {
-  return timestamps?.[index] ?? NO_TIMESTAMP
+/** A reader may go on changing the object it gave as position. */
+function owned(polled: AnyPolled): AnyPolled {
+  if (polled.kind !== 'records' || typeof polled.after !== 'object') return polled
+  return { ...polled, after: structuredClone(polled.after) }
 }

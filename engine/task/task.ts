@@ -2,20 +2,20 @@
  * One parallel instance of a job: polls the source, pushes batches through the chain, cuts snapshots at barriers. With parallelism 1 a
  * barrier is a moment between two batches.
  *
- * - T1: one loop; between awaits it is synchronous, after an await it looks at its state again.
- * - T2: the cut (positions, writers, keyed state, ends) happens in one synchronous stretch between two batches (C4).
- * - T3: batches are pushed in slices, snapshots are sliced; the event loop turns in between.
+ * - T1: one loop; between awaits it is synchronous, after an await it looks at its state again. Messages are taken when they come,
+ *   also while a writer pushes back (it may be waiting for `settled`); a barrier waits for its place between two batches.
+ * - T2: a batch counts for the position of its split when it was pushed through and flushed as a whole (F35).
+ * - T3: batches are pushed in slices, snapshots are encoded in slices; the event loop turns in between.
  */
-import { unreachable, type Runtime } from '../api/index.ts'
-import type { BlobReference, Manifest, OperatorSnapshot, StoredCommittable } from '../checkpoint/manifest.ts'
+import { NO_TIMESTAMP, unreachable, type Batch, type Metrics, type Runtime } from '../api/index.ts'
+import type { BlobReference, Manifest } from '../checkpoint/manifest.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
-import type { Chain } from '../operators/chain.ts'
-import type { KeyedStateBackend } from '../state/keyed-state-backend.ts'
-import { openTask, type OpenedTask } from './open-task.ts'
+import type { Push } from '../operators/push.ts'
+import type { ChainGuard } from '../operators/chain-guard.ts'
+import { Checkpoints } from './checkpoints.ts'
+import { NO_METRICS, openTask, type OpenedTask } from './open-task.ts'
 import type { FromTask, ToTask } from './messages.ts'
-import type { SinkPort } from './sink-port.ts'
-import { Snapshot } from './snapshot.ts'
-import { timestampOf, type AnyPolled, type SourcePort } from './source-port.ts'
+import type { AnyPolled } from './source-port.ts'
 
 export interface TaskOptions {
   readonly graph: JobGraph
@@ -30,83 +30,149 @@ export interface TaskOptions {
     putBlob(operator: string, bytes: Uint8Array): Promise<BlobReference>
     getBlob(reference: BlobReference): Promise<Uint8Array>
   }
+  /** May be called at any time between start and the end of `dispose`; must not throw. */
   send(message: FromTask): void
+  readonly metrics?: Metrics
+  readonly limits?: Partial<TaskLimits>
+  /** Ends the attempt; `dispose` must still be called. */
   readonly signal: AbortSignal
 }
 
+export interface TaskLimits {
+  /** What one sink's writer may hold in memory. */
+  readonly sinkMemoryBytes: number
+}
+
 export interface Task {
+  /** Any time, from anywhere; takes the message at once or keeps it for the next barrier. */
   handle(message: ToTask): void
-  /** Closes readers and writers and leaves prepared data alone (S2). */
+  /** Stops, waits for what is under way, closes readers and writers, leaves prepared data alone (S2). Idempotent. */
   dispose(): Promise<void>
   readonly stats: TaskStats
 }
 
 export interface TaskStats {
+  /** Pushed through, and dropped by the source under a `skip` policy. */
   readonly records: number
   readonly skipped: number
 }
 
-const SLICE_RECORDS = 1_024
+/** Between two looks at the clock. */
+const SLICE_RECORDS = 128
 const YIELD_AFTER_MS = 4
 const IDLE_MS = 10
 
 /** @throws TerminalError, TaskFailure when source or sinks cannot be opened where the checkpoint left off */
 export async function startTask(options: TaskOptions): Promise<Task> {
-  const opened = await openTask(options)
-  return new RunningTask(options, opened)
+  const stop = new AbortController()
+  const onAbort = (): void => stop.abort(options.signal.reason)
+  if (options.signal.aborted) onAbort()
+  options.signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return new RunningTask(options, stop, await openTask(options, stop.signal))
+  } finally {
+    options.signal.removeEventListener('abort', onAbort)
+  }
 }
 
 class RunningTask implements Task {
   readonly stats = { records: 0, skipped: 0 }
   readonly #options: TaskOptions
   readonly #runtime: Runtime
-  readonly #chain: Chain
-  readonly #source: SourcePort
-  readonly #sinks: readonly SinkPort[]
-  readonly #backends: ReadonlyMap<string, KeyedStateBackend>
-  readonly #stop = new AbortController()
-  readonly #inbox: ToTask[] = []
-  readonly #acknowledged = new Map<number, ReadonlyMap<string, readonly StoredCommittable[]>>()
-  readonly #running: Promise<void>
-  #wake: () => void = () => undefined
+  readonly #metrics: Metrics
+  readonly #opened: OpenedTask
+  readonly #checkpoints: Checkpoints
+  readonly #stop: AbortController
+  readonly #halt: () => void
+  /** Operators that have ended, in this life of the job or an earlier one: never ended again (F24). */
+  readonly #ended: Set<string>
+  #hasEnded = false
   #mayPoll: boolean
-  #ended = false
   #idleUntilMs = 0
   #yieldedAtMs = 0
-  #snapshot: Snapshot | undefined
-  #storing: Promise<void> = Promise.resolve()
+  #wake: () => void = () => undefined
+  readonly #running: Promise<void>
+  #disposed: Promise<void> | undefined
 
-  constructor(options: TaskOptions, opened: OpenedTask) {
+  constructor(options: TaskOptions, stop: AbortController, opened: OpenedTask) {
     this.#options = options
     this.#runtime = options.runtime
-    this.#chain = opened.chain
-    this.#source = opened.source
-    this.#sinks = opened.sinks
-    this.#backends = opened.backends
+    this.#metrics = options.metrics ?? NO_METRICS
+    this.#opened = opened
+    this.#stop = stop
+    this.#ended = new Set(opened.ended)
     this.#mayPoll = !opened.hasNewSplits
+    this.#checkpoints = new Checkpoints({
+      ...opened,
+      graph: options.graph,
+      putBlob: (operator, bytes) => options.store.putBlob(operator, bytes),
+      send: (message) => this.#send(message),
+      fail: (error) => this.#fail(error),
+      wake: () => this.#wake(),
+    })
+    this.#halt = () => {
+      stop.abort(options.signal.reason)
+      this.#wake()
+    }
+    if (options.signal.aborted) this.#halt()
+    options.signal.addEventListener('abort', this.#halt, { once: true })
     opened.onFailure((error) => this.#fail(error))
-    options.signal.addEventListener('abort', () => this.#halt(), { once: true })
     this.#running = this.#run()
   }
 
   handle(message: ToTask): void {
-    this.#inbox.push(message)
+    if (this.#stop.signal.aborted) return
+    try {
+      this.#take(message)
+    } catch (error) {
+      this.#fail(error)
+    }
     this.#wake()
   }
 
-  async dispose(): Promise<void> {
+  dispose(): Promise<void> {
+    this.#disposed ??= this.#dispose()
+    return this.#disposed
+  }
+
+  async #dispose(): Promise<void> {
+    this.#options.signal.removeEventListener('abort', this.#halt)
     this.#halt()
     await this.#running
-    await this.#storing
-    const closed = await Promise.allSettled([this.#source.dispose(), ...this.#sinks.map((sink) => sink.dispose())])
+    await this.#checkpoints.dispose()
+    const { source, sinks } = this.#opened
+    const closed = await Promise.allSettled([source.dispose(), ...sinks.map((sink) => sink.dispose())])
     for (const one of closed) if (one.status === 'rejected') throw one.reason
   }
 
-  #halt(): void {
-    this.#stop.abort()
-    this.#wake()
+  #take(message: ToTask): void {
+    const { source, sinks } = this.#opened
+    switch (message.kind) {
+      case 'trigger':
+        return this.#checkpoints.request(message)
+      case 'completed':
+        this.#checkpoints.completed(message.checkpoint)
+        // Resolved splits and start positions are in what has completed (F32).
+        this.#mayPoll = true
+        return
+      case 'settled':
+        for (const sink of sinks) sink.settled(message.through)
+        return
+      case 'retained': {
+        const mine = message.oldest.operators.find((one) => one.operator === source.node.id)
+        if (mine !== undefined) source.acknowledge(mine.splits, (error) => this.#fail(error))
+        return
+      }
+      default:
+        unreachable(message)
+    }
   }
 
+  #send(message: FromTask): void {
+    if (!this.#stop.signal.aborted) this.#options.send(message)
+  }
+
+  /** Said once: what fails after it fails because of it. */
   #fail(error: unknown): void {
     if (this.#stop.signal.aborted) return
     this.#halt()
@@ -114,197 +180,147 @@ class RunningTask implements Task {
   }
 
   async #run(): Promise<void> {
+    this.#yieldedAtMs = this.#runtime.clock.monotonicMs()
     try {
+      if (this.#ended.has(this.#opened.source.node.id)) await this.#end()
       while (!this.#stop.signal.aborted) await this.#turn()
     } catch (error) {
       this.#fail(error)
     }
   }
 
+  /** Up to its first await, this is the moment between two batches. */
   async #turn(): Promise<void> {
-    for (let message = this.#inbox.shift(); message !== undefined; message = this.#inbox.shift()) await this.#serve(message)
-    this.#encode()
+    if (this.#checkpoints.isDue) this.#checkpoints.cut(this.#ended, this.#hasEnded)
+    this.#checkpoints.encodeSlice()
     const polled = this.#poll()
-    if (polled !== undefined) await this.#take(polled)
-    else await this.#rest()
-    await this.#yieldIfLong()
+    if (polled === undefined) await this.#rest()
+    else await this.#process(polled)
+    if (this.#isLong()) await this.#yield()
   }
 
   #poll(): AnyPolled | undefined {
-    if (!this.#mayPoll || this.#ended || this.#runtime.clock.monotonicMs() < this.#idleUntilMs) return undefined
-    return this.#source.poll(this.#stop.signal, () => this.#wake())
+    const isIdle = this.#runtime.clock.monotonicMs() < this.#idleUntilMs
+    if (!this.#mayPoll || this.#hasEnded || isIdle) return undefined
+    return this.#opened.source.poll(this.#stop.signal, () => this.#wake())
   }
 
-  async #take(polled: AnyPolled): Promise<void> {
+  async #process(polled: AnyPolled): Promise<void> {
     switch (polled.kind) {
       case 'records':
-        await this.#push(polled)
-        break
+        return this.#push(polled)
       case 'idle':
         this.#idleUntilMs = this.#runtime.clock.monotonicMs() + (polled.retryAfterMs ?? IDLE_MS)
-        break
+        return
       case 'split-ended':
-        break
+        return this.#opened.source.passed(polled)
       case 'ended':
-        await this.#end()
-        break
+        this.#opened.source.passed(polled)
+        return this.#end()
       default:
         unreachable(polled)
     }
-    this.#source.passed(polled)
   }
 
   async #push(polled: Extract<AnyPolled, { kind: 'records' }>): Promise<void> {
-    const { values, timestamps, skipped } = polled.records
-    const { push } = this.#chain
-    for (let start = 0; start < values.length; start += SLICE_RECORDS) {
-      const end = Math.min(values.length, start + SLICE_RECORDS)
-      for (let index = start; index < end; index += 1) push(values[index], timestampOf(timestamps, index))
-      await this.#flush()
-      await this.#yieldIfLong()
-    }
-    this.stats.records += values.length
-    this.stats.skipped += skipped ?? 0
-  }
-
-  async #flush(): Promise<void> {
-    for (const sink of this.#sinks) {
-      const written = sink.flush()
-      if (written !== undefined) await written
-    }
-  }
-
-  async #end(): Promise<void> {
-    this.#chain.end()
-    await this.#flush()
-    for (const split of this.#source.splits.values()) split.ended = true
-    this.#ended = true
-    this.#options.send({ kind: 'input-ended' })
-  }
-
-  async #serve(message: ToTask): Promise<void> {
-    switch (message.kind) {
-      case 'trigger':
-        return this.#cut(message)
-      case 'completed':
-        return this.#completed(message.checkpoint)
-      case 'settled':
-        for (const sink of this.#sinks) sink.settled(message.through)
-        return
-      case 'retained': {
-        const mine = message.oldest.operators.find((one) => one.operator === this.#source.node.id)
-        return this.#source.acknowledge(mine?.splits)
-      }
-      default:
-        unreachable(message)
-    }
-  }
-
-  /** Waits until an abandoned predecessor has prepared: its committables are carried by this one (F12). */
-  async #cut(trigger: Extract<ToTask, { kind: 'trigger' }>): Promise<void> {
-    const before = this.#snapshot
-    if (before !== undefined) {
-      before.abandon()
-      await before.parts.prepared
-      await this.#storing
+    const { records } = polled
+    const count = records.values.length
+    for (let from = 0; from < count;) {
+      const until = this.#pushSome(records, from)
+      this.stats.records += until - from
+      from = until
+      const pending = this.#flush()
+      if (pending !== undefined) await pending
+      if (this.#isLong()) await this.#yield()
       if (this.#stop.signal.aborted) return
     }
-    const { checkpoint, base } = trigger
-    const prepares: Promise<void>[] = []
-    const operators: OperatorSnapshot[] = []
-    const states: { operator: string; snapshot: ReturnType<KeyedStateBackend['cut']> }[] = []
-    for (const node of this.#options.graph.nodes) {
-      const common = { operator: node.id, subtask: 0, parallelism: 1, ended: this.#ended }
-      const sink = this.#sinks.find((one) => one.edge.node.id === node.id)
-      const backend = this.#backends.get(node.id)
-      if (sink !== undefined) {
-        const { prepared, part } = sink.cut(checkpoint, this.#ended)
-        prepares.push(prepared)
-        operators.push({ ...common, ...part })
-      } else if (backend !== undefined) {
-        states.push({ operator: node.id, snapshot: backend.cut(checkpoint, base) })
-        operators.push(common)
-      } else if (node.kind === 'source') {
-        operators.push({ ...common, ...this.#source.snapshot() })
-      } else {
-        operators.push(common)
-      }
-    }
-    const prepared = Promise.all(prepares)
-    prepared.catch((error: unknown) => this.#fail(error))
-    const { putBlob } = this.#options.store
-    this.#snapshot = new Snapshot({ checkpoint, operators, states, prepared, putBlob })
-    this.#encode()
+    this.#opened.source.passed(polled)
+    this.stats.skipped += records.skipped ?? 0
+    this.#metrics.count('records', count)
+    if (records.skipped !== undefined) this.#metrics.count('skipped', records.skipped)
   }
 
-  /** One slice; when all is encoded, storing goes on beside the records. */
-  #encode(): void {
-    const snapshot = this.#snapshot
-    if (snapshot === undefined || this.#storingOf === snapshot) return
-    if (!snapshot.isEncoded) snapshot.encodeSlice()
-    if (!snapshot.isEncoded) return
-    this.#storingOf = snapshot
-    this.#storing = this.#store(snapshot)
+  /** Pushes until the batch is through, an edge is full, or the event loop is due. */
+  #pushSome(records: Batch<unknown>, from: number): number {
+    const { guard, chain } = this.#opened
+    let next = from
+    do next = pushSlice(records, next, chain.push, guard)
+    while (next < records.values.length && !guard.isFull && !this.#isLong())
+    return next
   }
 
-  #storingOf: Snapshot | undefined
-
-  async #store(snapshot: Snapshot): Promise<void> {
-    const stored = await snapshot.store()
-    try {
-      await snapshot.parts.prepared
-    } catch {
-      return // The attempt has been ended by whoever awaits the same promise in #cut.
+  /** Hands what has gathered at the edges to all writers, side by side. */
+  #flush(): void | Promise<void> {
+    const { guard, sinks } = this.#opened
+    guard.isFull = false
+    if (guard.failure !== undefined) throw guard.failure
+    let pending: Promise<void>[] | undefined
+    for (const sink of sinks) {
+      const written = sink.flush()
+      if (written === undefined) continue
+      written.catch(() => undefined)
+      pending ??= []
+      pending.push(written)
     }
-    if (this.#snapshot !== snapshot || this.#stop.signal.aborted) return
-    this.#snapshot = undefined
-    const { checkpoint } = snapshot.parts
-    if (stored.kind === 'failed') {
-      this.#options.send({ kind: 'declined', checkpoint, error: stored.error })
-      return
-    }
-    const held = new Map(this.#sinks.map((sink) => [sink.edge.node.id as string, sink.committables()]))
-    const operators = snapshot.parts.operators.map((operator): OperatorSnapshot => {
-      const state = stored.handles.get(operator.operator)
-      const committables = held.get(operator.operator)
-      return { ...operator, ...(state === undefined ? {} : { state }), ...(committables === undefined ? {} : { committables }) }
-    })
-    this.#acknowledged.clear()
-    this.#acknowledged.set(checkpoint, held)
-    this.#options.send({ kind: 'acknowledged', checkpoint, operators })
+    if (pending === undefined) return undefined
+    return pending.length === 1 ? pending[0] : Promise.all(pending).then(() => undefined)
   }
 
-  #completed(checkpoint: number): void {
-    const held = this.#acknowledged.get(checkpoint)
-    this.#acknowledged.delete(checkpoint)
-    for (const sink of this.#sinks) sink.release(held?.get(sink.edge.node.id) ?? [])
-    for (const backend of this.#backends.values()) backend.completed(checkpoint)
-    this.#mayPoll = true
+  /** Closing output, from the top down; then only barriers are answered. */
+  async #end(): Promise<void> {
+    for (const { operator, end } of this.#opened.chain.ends) {
+      if (this.#ended.has(operator)) continue
+      end()
+      await this.#flush()
+      if (this.#stop.signal.aborted) return
+    }
+    for (const { id } of this.#options.graph.nodes) this.#ended.add(id)
+    this.#hasEnded = true
+    this.#send({ kind: 'input-ended' })
   }
 
   /** Nothing to push: encode on, decode restored state, or sleep until something happens. */
   async #rest(): Promise<void> {
-    if (this.#inbox.length > 0) return
-    if (this.#snapshot !== undefined && this.#storingOf !== this.#snapshot) return this.#runtime.timers.yieldToEventLoop()
-    for (const backend of this.#backends.values()) {
-      if (backend.restoreIdleSlice()) return this.#runtime.timers.yieldToEventLoop()
-    }
+    if (this.#checkpoints.isDue) return
+    if (this.#checkpoints.isEncoding || this.#restoreSlice()) return this.#yield()
     const alarm = new AbortController()
-    const woken = new Promise<void>((resolve) => {
-      this.#wake = resolve
-    })
-    const waits: Promise<void>[] = [woken]
-    const idleMs = this.#idleUntilMs - this.#runtime.clock.monotonicMs()
-    const isPolling = this.#mayPoll && !this.#ended
-    if (isPolling && idleMs > 0) waits.push(this.#runtime.timers.sleep(idleMs, alarm.signal).catch(() => undefined))
+    const waits = [
+      new Promise<void>((resolve) => {
+        this.#wake = resolve
+      }),
+    ]
+    if (this.#mayPoll && !this.#hasEnded && !this.#opened.source.isPolling) {
+      const idleMs = Math.max(0, this.#idleUntilMs - this.#runtime.clock.monotonicMs())
+      waits.push(this.#runtime.timers.sleep(idleMs, alarm.signal).catch(() => undefined))
+    }
     if (!this.#stop.signal.aborted) await Promise.race(waits)
     alarm.abort()
     this.#wake = () => undefined
   }
 
-  async #yieldIfLong(): Promise<void> {
-    if (this.#runtime.clock.monotonicMs() - this.#yieldedAtMs < YIELD_AFTER_MS) return
+  #restoreSlice(): boolean {
+    for (const backend of this.#opened.backends.values()) if (backend.restoreIdleSlice()) return true
+    return false
+  }
+
+  #isLong(): boolean {
+    return this.#runtime.clock.monotonicMs() - this.#yieldedAtMs >= YIELD_AFTER_MS
+  }
+
+  async #yield(): Promise<void> {
     await this.#runtime.timers.yieldToEventLoop()
     this.#yieldedAtMs = this.#runtime.clock.monotonicMs()
   }
+}
+
+/** Pushes records from `from` on, until a slice is through or an edge is full; where it stopped. */
+function pushSlice({ values, timestamps }: Batch<unknown>, from: number, push: Push, guard: ChainGuard): number {
+  const until = Math.min(values.length, from + SLICE_RECORDS)
+  let index = from
+  while (index < until) {
+    push(values[index], timestamps?.[index] ?? NO_TIMESTAMP)
+    index += 1
+    if (guard.isFull) break
+  }
+  return index
 }
