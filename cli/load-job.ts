@@ -19,7 +19,8 @@ export async function loadJob(path: string): Promise<{ readonly definition: JobD
   } catch (error) {
     throw new TerminalError(`${file} could not be loaded: ${messageOf(error)}`, { cause: error })
   }
-  if (!isDefinition(module.default)) throw new TerminalError(`${file} does not export a job: write \`export default defineJob({ id, build })\``)
+  if (!isDefinition(module.default))
+    throw new TerminalError(`${file} does not export a job: write \`export default defineJob({ id, build })\``)
   return { definition: module.default, file }
 }
 

@@ -22,7 +22,10 @@ export async function main(argv: readonly string[]): Promise<number> {
     .option('--store <uri>', 'checkpoint store: a directory or file: URI', DEFAULT_STORE)
     .option('--set <key=value>', 'a setting of the job; repeatable', collect, [])
     .option('--restore <what>', 'latest, a checkpoint number, or none', 'latest')
-    .option('--accept-duplicates', 'with --restore of anything but the newest: what became visible since is written again')
+    .option(
+      '--accept-duplicates',
+      'with --restore of anything but the newest: what became visible since is written again',
+    )
     .option('--accept-loss <checkpoint>', 'go on although commits of this checkpoint are lost')
     .option('--drop <operator>', 'give up the checkpointed part of an operator that is gone; repeatable', collect, [])
     .option('--take-over', 'fence a run that still lives')

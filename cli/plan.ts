@@ -16,7 +16,9 @@ export async function plan(
   const lines = [`job ${made.job}, plan ${planHash}, ${made.maxParallelism} key groups`]
   for (const operator of made.operators) {
     const connector = operator.connector === undefined ? '' : ` (${operator.connector}, ${operator.guarantee ?? ''})`
-    lines.push(`  ${operator.id}: ${operator.kind}${connector}${operator.input === undefined ? '' : ` <- ${operator.input}`}`)
+    lines.push(
+      `  ${operator.id}: ${operator.kind}${connector}${operator.input === undefined ? '' : ` <- ${operator.input}`}`,
+    )
   }
   for (const path of made.paths) lines.push(`  ${path.source} -> ${path.sink}: ${path.guarantee}`)
   process.stdout.write(`${lines.join('\n')}\n`)

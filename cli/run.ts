@@ -71,7 +71,11 @@ function codeOf(end: RunEnd, signalCode: number | undefined, asJson: boolean): n
   switch (end.state) {
     case 'FINISHED':
     case 'ALREADY_FINISHED':
-      print({ event: 'ended', state: end.state }, asJson, end.state === 'FINISHED' ? 'finished' : 'the job has finished before; nothing to do')
+      print(
+        { event: 'ended', state: end.state },
+        asJson,
+        end.state === 'FINISHED' ? 'finished' : 'the job has finished before; nothing to do',
+      )
       return 0
     case 'STOPPED':
       print({ event: 'ended', state: end.state }, asJson, 'stopped; run again to go on')
@@ -99,7 +103,11 @@ function report(event: RunEvent, asJson: boolean): void {
     }
     default: {
       const names = Object.keys(event.reused).join(', ')
-      return print({ event: 'settings', reused: event.reused }, asJson, `settings of the last run are used again: ${names}`)
+      return print(
+        { event: 'settings', reused: event.reused },
+        asJson,
+        `settings of the last run are used again: ${names}`,
+      )
     }
   }
 }
@@ -127,5 +135,7 @@ function parseRestore(text: string): 'latest' | 'none' | number {
 function parseCheckpoint(text: string, flag: string): number {
   const number = Number(text)
   if (Number.isSafeInteger(number) && number > 0) return number
-  throw new TerminalError(`${flag} ${text}: give the number of a checkpoint${flag === '--restore' ? ', latest or none' : ''}`)
+  throw new TerminalError(
+    `${flag} ${text}: give the number of a checkpoint${flag === '--restore' ? ', latest or none' : ''}`,
+  )
 }

@@ -19,7 +19,9 @@ export async function status(job: string, flags: { readonly store: string; reado
     `${found.job}: ${found.state}${found.alive === true ? ', a process runs it' : found.alive === false ? ', no process' : ''}`,
     `  generation ${found.generation}, lineage ${found.lineage}, restarts ${found.restarts}`,
     `  last completed checkpoint: ${last === null ? 'none' : `${last.checkpoint} at ${last.at}`}; committed through ${found.committedThrough}`,
-    ...(last?.sourcePositions ?? []).map((one) => `  ${one.operator} ${one.split}: ${one.ended ? 'ended' : JSON.stringify(one.position)}`),
+    ...(last?.sourcePositions ?? []).map(
+      (one) => `  ${one.operator} ${one.split}: ${one.ended ? 'ended' : JSON.stringify(one.position)}`,
+    ),
     ...(found.failure === undefined ? [] : [`  failure: ${found.failure}`]),
   ]
   process.stdout.write(`${lines.join('\n')}\n`)

@@ -137,7 +137,7 @@ function offsetsOf(block: Buffer): readonly number[] {
 function eachLine<T>(block: Buffer, decode: (text: string, offset: number) => T): DecodedBlock<T> {
   const values: T[] = []
   const bad: BadLine[] = []
-  for (let start = 0; start < block.length; ) {
+  for (let start = 0; start < block.length;) {
     const newline = block.indexOf(10, start)
     const stop = newline < 0 ? block.length : newline
     const line = block.subarray(start, stop > start && block[stop - 1] === 13 ? stop - 1 : stop)

@@ -125,7 +125,12 @@ async function recover(
   }
   await abortLeftovers(options, sinks, retained)
   await sweepDebris(store, { job: options.job, generation: started.generation, retained }, runtime.logger)
-  return { sinks, retained, newest: retained.newest, final: rollback === undefined && started.retained.at(-1)?.final === true }
+  return {
+    sinks,
+    retained,
+    newest: retained.newest,
+    final: rollback === undefined && started.retained.at(-1)?.final === true,
+  }
 }
 
 /** After the fence, after all that was due. Scopes that are clean leave the log with the next entry. */

@@ -130,7 +130,10 @@ export class JobLog {
         case 'in-doubt':
           throw cause
         case 'ask-again':
-          if ((answer === 'unclear' && !(cause instanceof RetryableError)) || this.#runtime.clock.monotonicMs() > deadlineMs) {
+          if (
+            (answer === 'unclear' && !(cause instanceof RetryableError)) ||
+            this.#runtime.clock.monotonicMs() > deadlineMs
+          ) {
             throw new InDoubtError(`${key} may or may not have been written: ${messageOf(cause)}`, { cause })
           }
           await this.#runtime.timers.sleep(ASK_AGAIN_PAUSE_MS)

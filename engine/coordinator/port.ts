@@ -72,9 +72,7 @@ export class Port implements AttemptPort {
     const reference = bytes.byteLength <= INLINE_LIMIT_BYTES ? undefined : await blobs.put('manifest', bytes)
     const facts = { checkpoint, generation, final, at: this.#options.runtime.clock.now() }
     const mine: RetainedCheckpoint =
-      reference === undefined
-        ? { ...facts, inline: manifest }
-        : { ...facts, ...reference }
+      reference === undefined ? { ...facts, inline: manifest } : { ...facts, ...reference }
     const before = this.#entry().retained
     assert(
       before.every((one) => one.checkpoint < checkpoint),
@@ -121,9 +119,10 @@ export class Port implements AttemptPort {
 
   async settled(through: number): Promise<void> {
     const { retained, sinks, logger } = this.#options
-    const settled = retained.all().map((one) => one.manifest).filter(
-      (one) => one.checkpoint <= through && one.checkpoint > this.#forgottenThrough,
-    )
+    const settled = retained
+      .all()
+      .map((one) => one.manifest)
+      .filter((one) => one.checkpoint <= through && one.checkpoint > this.#forgottenThrough)
     this.#forgottenThrough = through
     await forgetCommitted(settled, sinks, logger)
     await this.#collect()

@@ -107,7 +107,14 @@ async function validateConnectors(options: RunOptions, built: BuiltJob): Promise
   const { runtime, baseDirectory, definition, stopSignal } = options
   const job = parseJobId(definition.id)
   for (const node of built.graph.nodes) {
-    const context = { job, operator: node.id, parallelism: 1, baseDirectory, logger: runtime.logger, signal: stopSignal }
+    const context = {
+      job,
+      operator: node.id,
+      parallelism: 1,
+      baseDirectory,
+      logger: runtime.logger,
+      signal: stopSignal,
+    }
     if (node.kind === 'source') await node.source.validate(context)
     if (node.kind === 'sink') await node.sink.validate(context)
   }
@@ -145,7 +152,8 @@ async function manifestToRestore(
   restore: 'latest' | 'none' | number,
 ): Promise<Manifest | undefined> {
   if (newest === undefined || restore === 'none') return undefined
-  const chosen = restore === 'latest' ? newest.retained.at(-1) : newest.retained.find((one) => one.checkpoint === restore)
+  const chosen =
+    restore === 'latest' ? newest.retained.at(-1) : newest.retained.find((one) => one.checkpoint === restore)
   if (chosen === undefined) return undefined
   const { manifest } = await loadManifest(options.store, chosen)
   for (const blob of manifest.operators.flatMap((one) => one.state?.blobs ?? [])) {
@@ -188,8 +196,12 @@ function entryFacts(
   const restore = options.restore ?? 'latest'
   const isRollback = newest !== undefined && restore !== 'latest' && restore !== newest.retained.at(-1)?.checkpoint
   const lineage =
-    newest === undefined || isRollback ? parseLineageId(options.runtime.random.token(12)) : parseLineageId(newest.lineage)
-  const scopes = built.graph.nodes.flatMap((node) => (node.kind === 'sink' ? [{ operator: node.id, scope: node.sink.scope(1) }] : []))
+    newest === undefined || isRollback
+      ? parseLineageId(options.runtime.random.token(12))
+      : parseLineageId(newest.lineage)
+  const scopes = built.graph.nodes.flatMap((node) =>
+    node.kind === 'sink' ? [{ operator: node.id, scope: node.sink.scope(1) }] : [],
+  )
   return {
     job: options.definition.id,
     lineage,

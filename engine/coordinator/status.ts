@@ -7,7 +7,15 @@ import { sourcePositionsOf } from '../checkpoint/commit-permit.ts'
 import { loadManifest } from './generation.ts'
 import { JobLog } from './job-log.ts'
 
-export type JobState = 'STARTING' | 'RUNNING' | 'RESTARTING' | 'STOPPING' | 'FINISHED' | 'STOPPED' | 'CANCELED' | 'FAILED'
+export type JobState =
+  | 'STARTING'
+  | 'RUNNING'
+  | 'RESTARTING'
+  | 'STOPPING'
+  | 'FINISHED'
+  | 'STOPPED'
+  | 'CANCELED'
+  | 'FAILED'
 
 export interface JobStatus {
   readonly job: string
@@ -19,7 +27,12 @@ export interface JobStatus {
     readonly checkpoint: number
     /** ISO 8601 */
     readonly at: string
-    readonly sourcePositions: readonly { readonly operator: string; readonly split: string; readonly position: unknown; readonly ended: boolean }[]
+    readonly sourcePositions: readonly {
+      readonly operator: string
+      readonly split: string
+      readonly position: unknown
+      readonly ended: boolean
+    }[]
   } | null
   /** 0: nothing yet. */
   readonly committedThrough: number

@@ -69,7 +69,9 @@ export function buildJob(definition: JobDefinition, given: Readonly<Record<strin
   const second = buildOnce(definition, given)
   const text = JSON.stringify(first.plan)
   if (text !== JSON.stringify(second.plan)) {
-    throw new TerminalError(`build of job "${definition.id}" is not pure: two runs gave different plans; it must not depend on time, chance or outside state`)
+    throw new TerminalError(
+      `build of job "${definition.id}" is not pure: two runs gave different plans; it must not depend on time, chance or outside state`,
+    )
   }
   const asked = definition.guarantee ?? 'exactly-once'
   for (const path of first.plan.paths) {
@@ -82,7 +84,10 @@ export function buildJob(definition: JobDefinition, given: Readonly<Record<strin
   return { ...first, planHash: createHash('sha256').update(text).digest('hex').slice(0, 32) }
 }
 
-function buildOnce(definition: JobDefinition, given: Readonly<Record<string, string>>): Pick<BuiltJob, 'graph' | 'plan'> {
+function buildOnce(
+  definition: JobDefinition,
+  given: Readonly<Record<string, string>>,
+): Pick<BuiltJob, 'graph' | 'plan'> {
   const flow = new FlowBuilder()
   const settings = new GivenSettings(given)
   definition.build(flow, settings)

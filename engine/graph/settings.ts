@@ -31,7 +31,8 @@ export class GivenSettings implements Settings {
   number(name: string, options: { readonly default?: number } = {}): number {
     const text = this.string(name, options.default === undefined ? {} : { default: String(options.default) })
     const parsed = Number(text)
-    if (text.trim() === '' || Number.isNaN(parsed)) throw new TerminalError(`setting "${name}" is ${JSON.stringify(text)}, not a number`)
+    if (text.trim() === '' || Number.isNaN(parsed))
+      throw new TerminalError(`setting "${name}" is ${JSON.stringify(text)}, not a number`)
     return parsed
   }
 

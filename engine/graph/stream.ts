@@ -1,7 +1,15 @@
 /**
  * The fluent, typed way to write a job's graph: each call adds a node and returns the stream behind it.
  */
-import { parseOperatorId, TerminalError, type Guarantee, type OperatorId, type Sink, type Source, type SplitLike } from '../api/index.ts'
+import {
+  parseOperatorId,
+  TerminalError,
+  type Guarantee,
+  type OperatorId,
+  type Sink,
+  type Source,
+  type SplitLike,
+} from '../api/index.ts'
 import type { StateOf } from './descriptors.ts'
 import type { JobNode, StateDescriptor } from './job-graph.ts'
 
@@ -50,7 +58,9 @@ export class FlowBuilder implements Flow {
   source<T, Split extends SplitLike, Position>(id: string, source: Source<T, Split, Position>): Stream<T> {
     const other = this.nodes.find((node) => node.kind === 'source')
     if (other !== undefined) {
-      throw new TerminalError(`source "${id}": the job already has source "${other.id}"; one source per job is supported`)
+      throw new TerminalError(
+        `source "${id}": the job already has source "${other.id}"; one source per job is supported`,
+      )
     }
     return this.#add<T>({ kind: 'source', id: this.#id(id), source: source as Source<unknown, SplitLike, unknown> })
   }
@@ -64,15 +74,27 @@ export class FlowBuilder implements Flow {
     const parsed = parseOperatorId(id)
     const other = this.nodes.find((node) => node.id === parsed)
     if (other === undefined) return parsed
-    throw new TerminalError(`operator id "${id}" is used twice (first for a ${other.kind}); ids must be unique, since state is found by them`)
+    throw new TerminalError(
+      `operator id "${id}" is used twice (first for a ${other.kind}); ids must be unique, since state is found by them`,
+    )
   }
 
   #stream<T>(input: OperatorId): Stream<T> {
     return {
       map: <Out>(id: string, map: (record: T, timestamp: number) => Out) =>
-        this.#add<Out>({ kind: 'map', id: this.#id(id), input, map: map as (value: unknown, timestamp: number) => unknown }),
+        this.#add<Out>({
+          kind: 'map',
+          id: this.#id(id),
+          input,
+          map: map as (value: unknown, timestamp: number) => unknown,
+        }),
       filter: (id, filter) =>
-        this.#add<T>({ kind: 'filter', id: this.#id(id), input, filter: filter as (value: unknown, timestamp: number) => boolean }),
+        this.#add<T>({
+          kind: 'filter',
+          id: this.#id(id),
+          input,
+          filter: filter as (value: unknown, timestamp: number) => boolean,
+        }),
       flatMap: <Out>(id: string, flatMap: (record: T, timestamp: number) => Iterable<Out>) =>
         this.#add<Out>({
           kind: 'flatMap',
@@ -82,7 +104,12 @@ export class FlowBuilder implements Flow {
         }),
       keyBy: <K>(key: (record: T) => K) => this.#keyBy<T, K>(input, key),
       sink: (id, sink) => {
-        this.nodes.push({ kind: 'sink', id: this.#id(id), input, sink: sink as unknown as Sink<unknown, unknown, unknown> })
+        this.nodes.push({
+          kind: 'sink',
+          id: this.#id(id),
+          input,
+          sink: sink as unknown as Sink<unknown, unknown, unknown>,
+        })
       },
     }
   }
@@ -103,7 +130,9 @@ export class FlowBuilder implements Flow {
           input: keyed,
           state: process.state,
           onRecord: (value, context) => process.onRecord(value as T, context as ProcessContext<K, Out, S>),
-          ...(onEnd === undefined ? {} : { onEnd: (context: unknown) => onEnd.call(process, context as ProcessContext<K, Out, S>) }),
+          ...(onEnd === undefined
+            ? {}
+            : { onEnd: (context: unknown) => onEnd.call(process, context as ProcessContext<K, Out, S>) }),
         })
       },
     }

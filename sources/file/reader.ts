@@ -4,7 +4,14 @@
 import { createHash } from 'node:crypto'
 import { open, type FileHandle } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { TerminalError, messageOf, type BadLine, type LineDecoder, type Polled, type SourceReader } from '../../engine/api/index.ts'
+import {
+  TerminalError,
+  messageOf,
+  type BadLine,
+  type LineDecoder,
+  type Polled,
+  type SourceReader,
+} from '../../engine/api/index.ts'
 import type { FilePosition, FileSplit } from './source.ts'
 
 export interface FileReaderOptions<T> {
@@ -79,7 +86,10 @@ export class FileReader<T> implements SourceReader<T, FileSplit, FilePosition> {
     try {
       handle = await open(path, 'r')
     } catch (error) {
-      throw new TerminalError(`cannot read ${path}, which the checkpoint holds at byte ${position.byte}: ${messageOf(error)}`, { cause: error })
+      throw new TerminalError(
+        `cannot read ${path}, which the checkpoint holds at byte ${position.byte}: ${messageOf(error)}`,
+        { cause: error },
+      )
     }
     try {
       await checkUnchanged(handle, path, position)
@@ -99,7 +109,8 @@ export class FileReader<T> implements SourceReader<T, FileSplit, FilePosition> {
       const { bytesRead } = await file.handle.read(buffer, 0, buffer.length, file.readAt)
       if (file.readAt === 0 && file.head === '') file.head = headOf(buffer.subarray(0, Math.min(bytesRead, HEAD_BYTES)))
       file.readAt += bytesRead
-      const bytes = gathered.length === 0 ? buffer.subarray(0, bytesRead) : Buffer.concat([gathered, buffer.subarray(0, bytesRead)])
+      const bytes =
+        gathered.length === 0 ? buffer.subarray(0, bytesRead) : Buffer.concat([gathered, buffer.subarray(0, bytesRead)])
       if (bytesRead === 0) {
         file.rest = Buffer.alloc(0)
         return bytes.length === 0 ? undefined : { bytes, offset }
@@ -113,7 +124,10 @@ export class FileReader<T> implements SourceReader<T, FileSplit, FilePosition> {
     }
   }
 
-  #decode(file: OpenFile, block: { readonly bytes: Buffer; readonly offset: number }): Polled<T, FileSplit, FilePosition> {
+  #decode(
+    file: OpenFile,
+    block: { readonly bytes: Buffer; readonly offset: number },
+  ): Polled<T, FileSplit, FilePosition> {
     const { values, bad } = this.#options.decode.decodeBlock(block.bytes)
     const [first] = bad
     if (first !== undefined && this.#options.onBadLine === 'fail') throw badLine(file.split, block.offset, first)
@@ -123,21 +137,30 @@ export class FileReader<T> implements SourceReader<T, FileSplit, FilePosition> {
       skipped: bad.length,
       ...(timestamp === undefined ? {} : { timestamps: values.map(timestamp) }),
     }
-    return { kind: 'records', split: file.split, records, after: { byte: block.offset + block.bytes.length, head: file.head } }
+    return {
+      kind: 'records',
+      split: file.split,
+      records,
+      after: { byte: block.offset + block.bytes.length, head: file.head },
+    }
   }
 }
 
 async function checkUnchanged(handle: FileHandle, path: string, position: FilePosition): Promise<void> {
   const { size } = await handle.stat()
   if (size < position.byte) {
-    throw new TerminalError(`${path} has ${size} bytes, but ${position.byte} were read from it before: it shrank or was replaced. Bring the old file back`)
+    throw new TerminalError(
+      `${path} has ${size} bytes, but ${position.byte} were read from it before: it shrank or was replaced. Bring the old file back`,
+    )
   }
   if (position.head === '' || position.byte === 0) return
   const length = Number.parseInt(position.head.slice(0, 4), 16)
   const buffer = Buffer.alloc(length)
   const { bytesRead } = await handle.read(buffer, 0, length, 0)
   if (headOf(buffer.subarray(0, bytesRead)) === position.head) return
-  throw new TerminalError(`${path} begins otherwise than when it was read up to byte ${position.byte}: it was rewritten. Bring the old file back`)
+  throw new TerminalError(
+    `${path} begins otherwise than when it was read up to byte ${position.byte}: it was rewritten. Bring the old file back`,
+  )
 }
 
 /** Length (4 hex digits) and sha256 (16) of the file's first bytes. */

@@ -45,7 +45,9 @@ export function fileSource<T>(options: FileSourceOptions<T>): Source<T, FileSpli
   const findAll = async (baseDirectory: string): Promise<readonly string[]> => {
     const found = await findFiles(options.path, baseDirectory)
     if (found.length > 0) return found
-    throw new TerminalError(`no file matches ${JSON.stringify(options.path)} in ${baseDirectory}; check the path of the file source`)
+    throw new TerminalError(
+      `no file matches ${JSON.stringify(options.path)} in ${baseDirectory}; check the path of the file source`,
+    )
   }
   return {
     kind: 'file',
@@ -54,7 +56,10 @@ export function fileSource<T>(options: FileSourceOptions<T>): Source<T, FileSpli
       await findAll(context.baseDirectory)
     },
     discover: async (context: SourceContext, known): Promise<readonly DiscoveredSplit<FileSplit, FilePosition>[]> => {
-      const ids = new Set([...known.map((split) => split.id), ...(await findFiles(options.path, context.baseDirectory))])
+      const ids = new Set([
+        ...known.map((split) => split.id),
+        ...(await findFiles(options.path, context.baseDirectory)),
+      ])
       return [...ids].toSorted(byPath).map((id) => ({ split: { id }, start: { byte: 0, head: '' } }))
     },
     createReader: (context) =>

@@ -18,28 +18,36 @@ test('a run without faults gives every record once', async () => {
   expect(arena.expectComplete()).toBeGreaterThan(800)
 })
 
-test('killed at an effect, and again in the recovery, output is exact', { timeout: ALL ? 3_600_000 : 240_000 }, async () => {
-  const effects = await countEffects()
-  expect(effects).toBeGreaterThan(60)
-  const points = ALL ? Array.from({ length: effects }, (_, index) => index + 1) : sample(effects)
-  let facts = 0
-  let fired = 0
-  const strikes = points.flatMap((point) => (ALL ? ['before', 'after'] : [point % 2 === 0 ? 'before' : 'after']).map((moment) => ({ point, moment })))
-  await inPairs(strikes, async ({ point, moment }) => {
-    using arena = new Arena()
-    const first = await arena.start({ kill: `${point}:${moment}:KILL` }).ended
-    if (first.signal === 'SIGKILL') fired += 1
-    facts += arena.expectPrefix()
-    const second = await arena.start({ kill: `${1 + ((point * 7) % 45)}:${moment}:KILL`, env: REPLAY }).ended
-    if (second.signal === 'SIGKILL') fired += 1
-    facts += arena.expectPrefix()
-    await arena.start({ env: REPLAY }).expectCode(0)
-    facts += arena.expectComplete()
-  })
-  console.log(`enumerated kills: ${strikes.length} points of ${effects} effects, ${fired} kills fired, ${facts} facts compared`)
-  expect(fired).toBeGreaterThan(strikes.length)
-  expect(facts).toBeGreaterThan(strikes.length * 800)
-})
+test(
+  'killed at an effect, and again in the recovery, output is exact',
+  { timeout: ALL ? 3_600_000 : 240_000 },
+  async () => {
+    const effects = await countEffects()
+    expect(effects).toBeGreaterThan(60)
+    const points = ALL ? Array.from({ length: effects }, (_, index) => index + 1) : sample(effects)
+    let facts = 0
+    let fired = 0
+    const strikes = points.flatMap((point) =>
+      (ALL ? ['before', 'after'] : [point % 2 === 0 ? 'before' : 'after']).map((moment) => ({ point, moment })),
+    )
+    await inPairs(strikes, async ({ point, moment }) => {
+      using arena = new Arena()
+      const first = await arena.start({ kill: `${point}:${moment}:KILL` }).ended
+      if (first.signal === 'SIGKILL') fired += 1
+      facts += arena.expectPrefix()
+      const second = await arena.start({ kill: `${1 + ((point * 7) % 45)}:${moment}:KILL`, env: REPLAY }).ended
+      if (second.signal === 'SIGKILL') fired += 1
+      facts += arena.expectPrefix()
+      await arena.start({ env: REPLAY }).expectCode(0)
+      facts += arena.expectComplete()
+    })
+    console.log(
+      `enumerated kills: ${strikes.length} points of ${effects} effects, ${fired} kills fired, ${facts} facts compared`,
+    )
+    expect(fired).toBeGreaterThan(strikes.length)
+    expect(facts).toBeGreaterThan(strikes.length * 800)
+  },
+)
 
 async function countEffects(): Promise<number> {
   using arena = new Arena()

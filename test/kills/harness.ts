@@ -18,17 +18,35 @@ export class Arena {
   readonly #children = new Set<ChildProcess>()
 
   /** Starts a run; `kill` is `<number>:<before|after>:<KILL|STOP>`. */
-  start(options: { readonly kill?: string; readonly env?: Readonly<Record<string, string>>; readonly flags?: readonly string[] } = {}): Run {
-    const child = spawn(process.execPath, ['--import', join(HERE, 'effects-preload.mjs'), BIN, 'run', join(HERE, 'job.ts'), '--json', ...(options.flags ?? [])], {
-      cwd: this.directory,
-      env: {
-        ...process.env,
-        SLUICE_EFFECTS: join(this.directory, 'effects'),
-        ...(options.kill === undefined ? {} : { SLUICE_KILL: options.kill }),
-        ...options.env,
+  start(
+    options: {
+      readonly kill?: string
+      readonly env?: Readonly<Record<string, string>>
+      readonly flags?: readonly string[]
+    } = {},
+  ): Run {
+    const child = spawn(
+      process.execPath,
+      [
+        '--import',
+        join(HERE, 'effects-preload.mjs'),
+        BIN,
+        'run',
+        join(HERE, 'job.ts'),
+        '--json',
+        ...(options.flags ?? []),
+      ],
+      {
+        cwd: this.directory,
+        env: {
+          ...process.env,
+          SLUICE_EFFECTS: join(this.directory, 'effects'),
+          ...(options.kill === undefined ? {} : { SLUICE_KILL: options.kill }),
+          ...options.env,
+        },
+        stdio: ['ignore', 'pipe', 'pipe'],
       },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+    )
     this.#children.add(child)
     return new Run(child)
   }
@@ -41,7 +59,11 @@ export class Arena {
     const directory = join(this.directory, sink)
     if (!existsSync(directory)) return []
     const parts = readdirSync(directory).filter((name) => !name.startsWith('.'))
-    return parts.toSorted().flatMap((name) => readFileSync(join(directory, name), 'utf8').split('\n').filter((line) => line !== ''))
+    return parts.toSorted().flatMap((name) =>
+      readFileSync(join(directory, name), 'utf8')
+        .split('\n')
+        .filter((line) => line !== ''),
+    )
   }
 
   /** Nothing twice, nothing out of order, at any moment. */
@@ -98,7 +120,10 @@ export class Run {
 
   async expectCode(code: number): Promise<void> {
     const ended = await this.ended
-    expect({ ...ended, ...(ended.code === code ? {} : { output: this.#output, errors: this.#errors }) }).toEqual({ code, signal: null })
+    expect({ ...ended, ...(ended.code === code ? {} : { output: this.#output, errors: this.#errors }) }).toEqual({
+      code,
+      signal: null,
+    })
   }
 }
 

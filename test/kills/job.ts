@@ -43,7 +43,10 @@ export default defineJob({
   checkpoint: { intervalMs: Number(process.env['KILLS_INTERVAL_MS'] ?? 10) },
   build(flow) {
     const setting = (name: string, fallback: number): number => Number(process.env[`KILLS_${name}`] ?? fallback)
-    const numbers = flow.source('numbers', pacedSource(setting('COUNT', 600), setting('BATCH', 20), setting('PACE_MS', 3)))
+    const numbers = flow.source(
+      'numbers',
+      pacedSource(setting('COUNT', 600), setting('BATCH', 20), setting('PACE_MS', 3)),
+    )
     numbers
       .keyBy((index) => `key-${index % 7}`)
       .process('count', {
@@ -58,6 +61,8 @@ export default defineJob({
         },
       })
       .sink('counts', fileSink({ path: 'counts', encode: json() }))
-    numbers.filter('even', (index) => index % 2 === 0).sink('evens', fileSink({ path: 'evens', encode: json(), maxPartBytes: 200 }))
+    numbers
+      .filter('even', (index) => index % 2 === 0)
+      .sink('evens', fileSink({ path: 'evens', encode: json(), maxPartBytes: 200 }))
   },
 })

@@ -25,26 +25,30 @@ function isStopped(run: Run): boolean {
   return /\) T /.test(stat)
 }
 
-test('a process stopped at an effect and woken after its successor ran hurts nothing and exits', { timeout: 120_000 }, async () => {
-  let stopped = 0
-  for (const point of POINTS) {
-    using arena = new Arena()
-    const zombie = arena.start({ kill: `${point}:${point % 2 === 0 ? 'before' : 'after'}:STOP` })
-    const end = zombie.ended
-    await Promise.race([until(() => isStopped(zombie), 'the process to stop'), end])
-    if (!isStopped(zombie)) continue
-    stopped += 1
-    const refused = arena.start()
-    await refused.expectCode(3)
-    await arena.start({ flags: ['--take-over'], env: { KILLS_BATCH: '31' } }).expectCode(0)
-    const facts = arena.expectComplete()
-    zombie.child.kill('SIGCONT')
-    expect((await end).code).toBe(3)
-    // What it may have prepared after waking stays hidden, until a start that cleans it.
-    expect(arena.expectPrefix()).toBe(facts)
-  }
-  expect(stopped).toBeGreaterThanOrEqual(POINTS.length - 1)
-})
+test(
+  'a process stopped at an effect and woken after its successor ran hurts nothing and exits',
+  { timeout: 120_000 },
+  async () => {
+    let stopped = 0
+    for (const point of POINTS) {
+      using arena = new Arena()
+      const zombie = arena.start({ kill: `${point}:${point % 2 === 0 ? 'before' : 'after'}:STOP` })
+      const end = zombie.ended
+      await Promise.race([until(() => isStopped(zombie), 'the process to stop'), end])
+      if (!isStopped(zombie)) continue
+      stopped += 1
+      const refused = arena.start()
+      await refused.expectCode(3)
+      await arena.start({ flags: ['--take-over'], env: { KILLS_BATCH: '31' } }).expectCode(0)
+      const facts = arena.expectComplete()
+      zombie.child.kill('SIGCONT')
+      expect((await end).code).toBe(3)
+      // What it may have prepared after waking stays hidden, until a start that cleans it.
+      expect(arena.expectPrefix()).toBe(facts)
+    }
+    expect(stopped).toBeGreaterThanOrEqual(POINTS.length - 1)
+  },
+)
 
 test('two processes started at once: one runs, the other exits 3 and fences nobody', { timeout: 120_000 }, async () => {
   const times = process.env['SLUICE_KILLS'] === 'all' ? 50 : 6
@@ -87,22 +91,31 @@ test('a consumer that takes visible files at once never sees one twice', { timeo
   }
 })
 
-test.each(['truncated', 'flipped', 'empty'])('a %s newest log entry is refused by name, without falling back', async (damage) => {
-  using arena = new Arena()
-  await arena.start({ kill: '90:after:KILL' }).ended
-  const log = join(arena.directory, '.sluice', 'kills', 'log')
-  const newest = join(log, readdirSync(log).filter((name) => /^\d+$/.test(name)).toSorted().at(-1) ?? '')
-  const bytes = readFileSync(newest)
-  if (damage === 'truncated') truncateSync(newest, bytes.length - 10)
-  if (damage === 'empty') writeFileSync(newest, '')
-  if (damage === 'flipped') {
-    bytes[bytes.length - 20] = (bytes[bytes.length - 20] ?? 0) ^ 1
-    writeFileSync(newest, bytes)
-  }
-  const run = arena.start()
-  await run.expectCode(2)
-  expect(run.output + run.errors).toContain('kills/log/')
-})
+test.each(['truncated', 'flipped', 'empty'])(
+  'a %s newest log entry is refused by name, without falling back',
+  async (damage) => {
+    using arena = new Arena()
+    await arena.start({ kill: '90:after:KILL' }).ended
+    const log = join(arena.directory, '.sluice', 'kills', 'log')
+    const newest = join(
+      log,
+      readdirSync(log)
+        .filter((name) => /^\d+$/.test(name))
+        .toSorted()
+        .at(-1) ?? '',
+    )
+    const bytes = readFileSync(newest)
+    if (damage === 'truncated') truncateSync(newest, bytes.length - 10)
+    if (damage === 'empty') writeFileSync(newest, '')
+    if (damage === 'flipped') {
+      bytes[bytes.length - 20] = (bytes[bytes.length - 20] ?? 0) ^ 1
+      writeFileSync(newest, bytes)
+    }
+    const run = arena.start()
+    await run.expectCode(2)
+    expect(run.output + run.errors).toContain('kills/log/')
+  },
+)
 
 test('a signal stops with a last checkpoint, and the next run goes on exactly there', async () => {
   using arena = new Arena()
