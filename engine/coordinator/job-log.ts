@@ -127,8 +127,6 @@ export class JobLog {
           throw cause
         case 'try-next':
           return found
-        case 'in-doubt':
-          throw cause
         case 'ask-again':
           if (
             (answer === 'unclear' && !(cause instanceof RetryableError)) ||

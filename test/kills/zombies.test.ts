@@ -55,7 +55,7 @@ test('two processes started at once: one runs, the other exits 3 and fences nobo
   for (let time = 0; time < times; time += 1) {
     using arena = new Arena()
     const [a, b] = await Promise.all([arena.start({ env: SLOW }).ended, arena.start({ env: SLOW }).ended])
-    expect([a.code, b.code].toSorted()).toEqual([0, 3])
+    expect(new Set([a.code, b.code])).toEqual(new Set([0, 3]))
     arena.expectComplete()
   }
 })
