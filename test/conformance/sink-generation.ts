@@ -1,0 +1,215 @@
+/**
+ * One generation of a job as its sink sees it: writers, a committer, names and permits, driven call by call. Every committable goes
+ * through its codec before it is committed, as if by another process. A crash is a generation that is no longer driven (it is closed only
+ * when the check is over): what a killed process leaves, and a paused one that may wake up.
+ */
+import assert from 'node:assert/strict'
+import {
+  NO_TIMESTAMP,
+  parseGeneration,
+  parseOperatorId,
+  type AbortReport,
+  type CommitOutcome,
+  type CommitRequestId,
+  type Committer,
+  type Sink,
+  type SinkWriter,
+} from '../../engine/api/index.ts'
+import { nodeRuntime } from '../../engine/host/node-runtime.ts'
+import { externalNames, generationOfName } from '../../engine/task/external-name.ts'
+import { JOB, LINEAGE, permitToCommit, permitToSweep } from './permit.ts'
+
+/** The outside world of one check: a directory, a topic, a table of its own. Records are numbered; a number is never written twice. */
+export interface SinkEnvironment<In, C, W = never> extends AsyncDisposable {
+  /** A new sink on the same outside, as another process would make it. */
+  readonly createSink: () => Sink<In, C, W>
+  readonly record: (number: number) => In
+  /** The numbers of all records that a consumer sees now, in the order it sees them where the sink keeps one. */
+  readonly readVisible: () => Promise<readonly number[]>
+  /** A consumer takes all that is visible away and returns the numbers (F33). Left out: the sink forbids it until settled. */
+  readonly takeVisible?: () => Promise<readonly number[]>
+  /** Destroys all that is prepared and not committed, evidence too (F18): a transaction expired, a file was removed. */
+  readonly destroyPrepared?: () => Promise<void>
+  /** Names of all that the sink has outside and no consumer sees: hidden files, open transactions, ledger rows. */
+  readonly leftovers?: () => Promise<readonly string[]>
+  /** The next `count` effects of commits fail: before they take place, or after (the reply is lost). Returns what ends it. */
+  readonly failCommits?: (when: 'before' | 'after', count: number) => () => void
+}
+
+/** A committable as a checkpoint holds it. */
+export interface StoredCommit {
+  readonly id: CommitRequestId
+  readonly bytes: Uint8Array
+  readonly version: number
+}
+
+export interface GenerationOptions {
+  readonly generation: number
+  /** Default `out`. */
+  readonly operator?: string
+  /** Writers; default 1. */
+  readonly parallelism?: number
+}
+
+const MEMORY_BUDGET_BYTES = 16 * 1024 * 1024
+const MOST_ATTEMPTS = 30
+
+export class SinkGeneration<In, C, W> implements AsyncDisposable {
+  readonly sink: Sink<In, C, W>
+  readonly failures: unknown[] = []
+  readonly #environment: SinkEnvironment<In, C, W>
+  readonly #options: Required<GenerationOptions>
+  readonly #end = new AbortController()
+  readonly #writers: SinkWriter<In, C, W>[] = []
+  #committer: Committer<C, W> | undefined
+  #checkpoint = 0
+
+  constructor(environment: SinkEnvironment<In, C, W>, options: GenerationOptions) {
+    this.#environment = environment
+    this.#options = { operator: 'out', parallelism: 1, ...options }
+    this.sink = environment.createSink()
+  }
+
+  /** Opens all writers, restored from `writerState` if there is any. */
+  async open(writerState: readonly W[] = []): Promise<void> {
+    for (let subtask = 0; subtask < this.#options.parallelism; subtask += 1) {
+      this.#writers.push(await this.sink.createWriter(this.#writerContext(subtask), subtask === 0 ? writerState : []))
+    }
+  }
+
+  async write(numbers: readonly number[], subtask = 0): Promise<void> {
+    const values = numbers.map((number) => this.#environment.record(number))
+    const timestamps = numbers.map(() => NO_TIMESTAMP)
+    const written = this.#writer(subtask).write({ values, timestamps })
+    if (written !== undefined) await written
+    // The engine reuses both arrays, at once where there is nothing to wait for.
+    values.length = 0
+    timestamps.length = 0
+  }
+
+  /** What is written after this call, awaited or not, belongs to the next epoch. */
+  async prepare(options: { readonly subtask?: number; readonly endOfInput?: boolean } = {}): Promise<StoredCommit[]> {
+    const { subtask = 0, endOfInput = false } = options
+    this.#checkpoint += 1
+    const checkpoint = this.#checkpoint
+    const prepared = await this.#writer(subtask).prepareCommit({ endOfInput })
+    const { committableCodec } = this.sink
+    return prepared.map((committable, index) => ({
+      id: { generation: this.#options.generation, checkpoint, operator: this.#options.operator, subtask, index },
+      bytes: committableCodec.encode(committable),
+      version: committableCodec.version,
+    }))
+  }
+
+  get overlapsPrepare(): boolean {
+    return this.#writer(0).overlapsPrepare
+  }
+
+  /** One call of the committer; a throw counts as `unknown` for all, a missing outcome for its request. */
+  async commit(stored: readonly StoredCommit[], attempt = 1): Promise<readonly CommitOutcome[]> {
+    const permit = permitToCommit(this.#options.generation, Math.max(1, ...stored.map(({ id }) => id.checkpoint)))
+    const committables = this.#decode(stored)
+    const requests = stored.map(({ id }, index) => ({ id, committable: committables[index] as C, attempt }))
+    try {
+      const outcomes = await (await this.#useCommitter()).commit(permit, requests)
+      return stored.map((_, index) => outcomes[index] ?? { kind: 'unknown', cause: 'no outcome' })
+    } catch (cause) {
+      return stored.map(() => ({ kind: 'unknown', cause }))
+    }
+  }
+
+  /** Asks until every answer is clear, as the engine does, and returns the answers' kinds. */
+  async commitUntilClear(stored: readonly StoredCommit[]): Promise<string[]> {
+    const kinds = stored.map(() => 'unknown')
+    for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt += 1) {
+      const open = kinds.flatMap((kind, index) => (kind === 'retry' || kind === 'unknown' ? [index] : []))
+      if (open.length === 0) return kinds
+      const outcomes = await this.commit(
+        open.map((index) => stored[index] as StoredCommit),
+        attempt,
+      )
+      for (const [place, index] of open.entries()) kinds[index] = outcomes[place]?.kind ?? 'unknown'
+    }
+    return assert.fail(`no clear answer after ${MOST_ATTEMPTS} attempts: ${kinds.join()}`)
+  }
+
+  async forget(stored: readonly StoredCommit[]): Promise<void> {
+    const committer = await this.#useCommitter()
+    await committer.forget?.(this.#decode(stored))
+  }
+
+  /** Everything of older generations that `keep` does not list; in the scopes of older parallelisms too. */
+  async abortStale(keep: readonly StoredCommit[] = []): Promise<AbortReport> {
+    const committer = await this.#useCommitter()
+    const report = await committer.abortStale(permitToSweep(this.#options.generation), {
+      scopes: [1, 5, this.#options.parallelism].map((parallelism) => this.sink.scope(parallelism)),
+      isStale: (name) => {
+        const generation = generationOfName(name, `${JOB}--`)
+        return generation !== undefined && generation < this.#options.generation
+      },
+      keep: this.#decode(keep),
+      keepWriterState: [],
+    })
+    assert.equal(typeof report.aborted, 'number')
+    return report
+  }
+
+  async inspect(stored: readonly StoredCommit[]): Promise<readonly string[] | undefined> {
+    const committer = await this.#useCommitter()
+    return committer.inspect?.(this.#decode(stored))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end.abort(new Error('the generation is over'))
+    const committer = this.#committer
+    for (const one of [...this.#writers.splice(0), ...(committer === undefined ? [] : [committer])]) {
+      await one[Symbol.asyncDispose]()
+    }
+    this.#committer = undefined
+  }
+
+  #decode(stored: readonly StoredCommit[]): readonly C[] {
+    return stored.map(({ bytes, version }) => this.sink.committableCodec.decode(bytes.slice(), version))
+  }
+
+  #writer(subtask: number): SinkWriter<In, C, W> {
+    return this.#writers[subtask] ?? assert.fail(`generation ${this.#options.generation} has no writer ${subtask}`)
+  }
+
+  async #useCommitter(): Promise<Committer<C, W>> {
+    this.#committer ??= await this.sink.createCommitter(this.#context())
+    return this.#committer
+  }
+
+  #context() {
+    const { clock, random } = nodeRuntime(silent)
+    return {
+      job: JOB,
+      lineage: LINEAGE,
+      generation: parseGeneration(this.#options.generation),
+      operator: parseOperatorId(this.#options.operator),
+      namePrefix: `${JOB}--${LINEAGE}--`,
+      baseDirectory: process.cwd(),
+      clock,
+      random,
+      logger: silent,
+      metrics: { count: () => undefined, gauge: () => undefined },
+      signal: this.#end.signal,
+    }
+  }
+
+  #writerContext(subtask: number) {
+    const context = this.#context()
+    return {
+      ...context,
+      subtask,
+      parallelism: this.#options.parallelism,
+      maxParallelism: 128,
+      memoryBudgetBytes: MEMORY_BUDGET_BYTES,
+      nextName: externalNames({ ...context, subtask }),
+      fail: (error: unknown) => void this.failures.push(error),
+    }
+  }
+}
+
+const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
