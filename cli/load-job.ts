@@ -1,7 +1,7 @@
 /**
  * Imports a job file and checks that it is one.
  */
-import { access } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { messageOf, TerminalError } from '../engine/api/index.ts'
@@ -10,18 +10,17 @@ import type { JobDefinition } from '../engine/graph/define-job.ts'
 /** @throws TerminalError with what is wrong with the file */
 export async function loadJob(path: string): Promise<{ readonly definition: JobDefinition; readonly file: string }> {
   const file = resolve(path)
-  await access(file).catch(() => {
-    throw new TerminalError(`there is no job file ${file}`)
-  })
+  const info = await stat(file).catch(() => undefined)
+  if (info === undefined) throw new TerminalError(`there is no job file ${file}`)
+  if (!info.isFile()) throw new TerminalError(`${file} is not a file; name the job file in it, like ${path}/job.ts`)
   let module: { readonly default?: unknown }
   try {
     module = (await import(pathToFileURL(file).href)) as { readonly default?: unknown }
   } catch (error) {
     throw new TerminalError(`${file} could not be loaded: ${messageOf(error)}`, { cause: error })
   }
-  if (!isDefinition(module.default))
-    throw new TerminalError(`${file} does not export a job: write \`export default defineJob({ id, build })\``)
-  return { definition: module.default, file }
+  if (isDefinition(module.default)) return { definition: module.default, file }
+  throw new TerminalError(`${file} does not export a job: write \`export default defineJob({ id, build })\``)
 }
 
 function isDefinition(value: unknown): value is JobDefinition {

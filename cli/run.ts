@@ -2,15 +2,15 @@
  * `sluice run`: a job in this process, with progress on stderr, clean stop by signal, and exit codes that say how it ended.
  */
 import { openStore } from '../checkpoint-store/open-store.ts'
-import { messageOf, TerminalError } from '../engine/api/index.ts'
-import { runJob, type RunEnd, type RunEvent } from '../engine/coordinator/run-job.ts'
+import { unreachable } from '../engine/api/index.ts'
+import { runJob, type RunEnd } from '../engine/coordinator/run-job.ts'
 import { exitCodeOf } from '../engine/host/exit-code.ts'
 import { createHolder, isHolderAlive } from '../engine/host/holder.ts'
-import { jsonLogger } from '../engine/host/json-logger.ts'
 import { nodeRuntime } from '../engine/host/node-runtime.ts'
-import { textLogger } from '../engine/host/text-logger.ts'
+import { parseCheckpoint, parseRestore, parseSettings } from './arguments.ts'
 import { codeIdentity } from './code-identity.ts'
 import { loadJob } from './load-job.ts'
+import { createReporter, type Reporter } from './reporter.ts'
 
 export interface RunFlags {
   readonly store: string
@@ -23,119 +23,98 @@ export interface RunFlags {
   readonly json?: boolean
 }
 
-const SIGNAL_CODES = { SIGINT: 130, SIGTERM: 143 } as const
-
 export async function run(jobFile: string, flags: RunFlags): Promise<number> {
-  const runtime = nodeRuntime(flags.json === true ? jsonLogger() : textLogger())
-  const stop = new AbortController()
-  let signalCode: number | undefined
-  const onSignal = (signal: keyof typeof SIGNAL_CODES): void => {
-    const code = SIGNAL_CODES[signal]
-    if (signalCode !== undefined) process.exit(code)
-    signalCode = code
-    runtime.logger.info(`${signal}: stopping with a last checkpoint; once more to exit at once`)
-    stop.abort(new Error(`stopped by ${signal}`))
-  }
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+  const reporter = createReporter(flags.json === true)
+  using signals = new StopSignals(reporter)
   try {
-    const { definition, file } = await loadJob(jobFile)
-    await using store = await openStore(flags.store)
-    await using holder = await createHolder()
-    const end = await runJob({
-      definition,
-      settings: parseSettings(flags.set),
-      store,
-      runtime,
-      baseDirectory: process.cwd(),
-      codeIdentity: await codeIdentity(file),
-      holder: holder.identity,
-      isHolderAlive: (other) => isHolderAlive(other, holder.identity),
-      restore: parseRestore(flags.restore),
-      acceptDuplicates: flags.acceptDuplicates ?? false,
-      acceptLoss: flags.acceptLoss === undefined ? null : parseCheckpoint(flags.acceptLoss, '--accept-loss'),
-      drop: flags.drop,
-      takeOver: flags.takeOver ?? false,
-      stopSignal: stop.signal,
-      onEvent: (event) => report(event, flags.json === true),
-    })
-    return codeOf(end, signalCode, flags.json === true)
+    const end = await runFile(jobFile, flags, { reporter, stopSignal: signals.stopSignal })
+    reporter.ended(end)
+    return codeOf(end, signals.code)
   } catch (error) {
-    print({ event: 'refused', error: messageOf(error) }, flags.json === true, `sluice: ${messageOf(error)}`)
-    return exitCodeOf(error)
-  } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
+    if (signals.code !== undefined && error === signals.stopSignal.reason) return signals.code
+    const code = exitCodeOf(error)
+    reporter.refused(error, code)
+    return code
   }
 }
 
-function codeOf(end: RunEnd, signalCode: number | undefined, asJson: boolean): number {
+interface Surroundings {
+  readonly reporter: Reporter
+  readonly stopSignal: AbortSignal
+}
+
+async function runFile(jobFile: string, flags: RunFlags, { reporter, stopSignal }: Surroundings): Promise<RunEnd> {
+  const settings = parseSettings(flags.set)
+  const restore = parseRestore(flags.restore)
+  const acceptLoss = flags.acceptLoss === undefined ? null : parseCheckpoint(flags.acceptLoss, '--accept-loss')
+  const { definition, file } = await loadJob(jobFile)
+  const identity = await codeIdentity(file)
+  await using store = await openStore(flags.store)
+  await using holder = await createHolder()
+  return await runJob({
+    definition,
+    settings,
+    store,
+    runtime: nodeRuntime(reporter.logger),
+    baseDirectory: process.cwd(),
+    codeIdentity: identity,
+    holder: holder.identity,
+    isHolderAlive: (other) => isHolderAlive(other, holder.identity),
+    restore,
+    acceptDuplicates: flags.acceptDuplicates ?? false,
+    acceptLoss,
+    drop: flags.drop,
+    takeOver: flags.takeOver ?? false,
+    stopSignal,
+    onEvent: (event) => reporter.event(event),
+  })
+}
+
+/** A clean stop by signal keeps the code that shells expect; an input that ended all the same is success. */
+function codeOf(end: RunEnd, signalCode: number | undefined): number {
   switch (end.state) {
     case 'FINISHED':
     case 'ALREADY_FINISHED':
-      print(
-        { event: 'ended', state: end.state },
-        asJson,
-        end.state === 'FINISHED' ? 'finished' : 'the job has finished before; nothing to do',
-      )
       return 0
     case 'STOPPED':
-      print({ event: 'ended', state: end.state }, asJson, 'stopped; run again to go on')
       return signalCode ?? 0
-    default:
-      print({ event: 'ended', state: end.state, reason: end.reason }, asJson, `FAILED: ${end.reason}`)
+    case 'FAILED':
       return 1
+    default:
+      return unreachable(end)
   }
 }
 
-function report(event: RunEvent, asJson: boolean): void {
-  switch (event.kind) {
-    case 'running':
-      return print(
-        { event: 'running', generation: event.generation, restored: event.restored },
-        asJson,
-        `running, generation ${event.generation}${event.restored === null ? '' : `, from checkpoint ${event.restored}`}`,
-      )
-    case 'completed':
-      return asJson ? print({ event: 'completed', checkpoint: event.checkpoint }, true, '') : undefined
-    case 'restarting': {
-      const failure = messageOf(event.failure)
-      const text = `attempt failed: ${failure}; restart ${event.restarts} in ${Math.round(event.delayMs)} ms`
-      return print({ event: 'restarting', restarts: event.restarts, delayMs: event.delayMs, failure }, asJson, text)
-    }
-    default: {
-      const names = Object.keys(event.reused).join(', ')
-      return print(
-        { event: 'settings', reused: event.reused },
-        asJson,
-        `settings of the last run are used again: ${names}`,
-      )
-    }
+const SIGNAL_CODES = { SIGINT: 130, SIGTERM: 143 } as const
+
+/** The first signal stops with a last checkpoint; the second exits at once, which is a crash and as safe as one. */
+class StopSignals implements Disposable {
+  readonly #stop = new AbortController()
+  readonly #reporter: Reporter
+  #code: number | undefined
+
+  constructor(reporter: Reporter) {
+    this.#reporter = reporter
+    process.on('SIGINT', this.#onSignal).on('SIGTERM', this.#onSignal)
   }
-}
 
-function print(fields: Readonly<Record<string, unknown>>, asJson: boolean, text: string): void {
-  if (asJson) process.stdout.write(`${JSON.stringify(fields)}\n`)
-  else process.stderr.write(`${text}\n`)
-}
+  get stopSignal(): AbortSignal {
+    return this.#stop.signal
+  }
 
-/** @throws TerminalError */
-export function parseSettings(given: readonly string[]): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    given.map((text) => {
-      const at = text.indexOf('=')
-      if (at < 1) throw new TerminalError(`--set ${text}: write it as --set name=value`)
-      return [text.slice(0, at), text.slice(at + 1)]
-    }),
-  )
-}
+  /** Undefined: no signal came. */
+  get code(): number | undefined {
+    return this.#code
+  }
 
-function parseRestore(text: string): 'latest' | 'none' | number {
-  return text === 'latest' || text === 'none' ? text : parseCheckpoint(text, '--restore')
-}
+  [Symbol.dispose](): void {
+    process.off('SIGINT', this.#onSignal).off('SIGTERM', this.#onSignal)
+  }
 
-function parseCheckpoint(text: string, flag: string): number {
-  const number = Number(text)
-  if (Number.isSafeInteger(number) && number > 0) return number
-  throw new TerminalError(
-    `${flag} ${text}: give the number of a checkpoint${flag === '--restore' ? ', latest or none' : ''}`,
-  )
+  readonly #onSignal = (signal: keyof typeof SIGNAL_CODES): void => {
+    if (this.#code !== undefined) process.exit(SIGNAL_CODES[signal])
+    this.#code = SIGNAL_CODES[signal]
+    this.#reporter.signal(signal)
+    this.#stop.abort(new Error(`stopped by ${signal}`))
+  }
 }

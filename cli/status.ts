@@ -1,29 +1,61 @@
-/** `sluice status`: answered from the store alone. */
+/**
+ * `sluice status`: answered from the store alone, while the job runs or after it.
+ */
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { openStore } from '../checkpoint-store/open-store.ts'
-import { TerminalError } from '../engine/api/index.ts'
-import { readStatus } from '../engine/coordinator/status.ts'
+import { parseJobId, TerminalError } from '../engine/api/index.ts'
+import { readStatus, type JobStatus } from '../engine/coordinator/status.ts'
 import { createHolder, isHolderAlive } from '../engine/host/holder.ts'
 import { nodeRuntime } from '../engine/host/node-runtime.ts'
+import { loadJob } from './load-job.ts'
 
-export async function status(job: string, flags: { readonly store: string; readonly json?: boolean }): Promise<number> {
+export interface StatusFlags {
+  readonly store: string
+  readonly json?: boolean
+}
+
+/** @throws TerminalError when the store knows no such job */
+export async function status(job: string, flags: StatusFlags): Promise<void> {
+  const id = await idOf(job)
+  // A look must not make a store where there is none.
+  const isPath = !/^[a-z][a-z0-9+.-]+:/i.test(flags.store)
+  if (isPath && !existsSync(flags.store)) {
+    throw new TerminalError(
+      `there is no checkpoint store ${resolve(flags.store)}; name the one of the run with --store`,
+    )
+  }
   await using store = await openStore(flags.store)
   await using holder = await createHolder()
-  const found = await readStatus(store, job, nodeRuntime(), (other) => isHolderAlive(other, holder.identity))
-  if (found === undefined) throw new TerminalError(`${store.uri} knows no job "${job}"`)
-  if (flags.json === true) {
-    process.stdout.write(`${JSON.stringify(found)}\n`)
-    return 0
-  }
+  const found = await readStatus(store, id, nodeRuntime(), (other) => isHolderAlive(other, holder.identity))
+  if (found === undefined) throw new TerminalError(`${store.uri} knows no job "${id}"`)
+  process.stdout.write(flags.json === true ? `${JSON.stringify(found)}\n` : textOf(found))
+}
+
+async function idOf(job: string): Promise<string> {
+  const isFile = /\.[cm]?[jt]s$/.test(job) && existsSync(job)
+  return parseJobId(isFile ? (await loadJob(job)).definition.id : job)
+}
+
+const LIVES = new Map<boolean | null, string>([
+  [true, 'a process runs it'],
+  [false, 'no process runs it'],
+  [null, 'whether a process runs it cannot be seen from here'],
+])
+
+function textOf(found: JobStatus): string {
   const last = found.lastCompleted
   const lines = [
-    `${found.job}: ${found.state}${found.alive === true ? ', a process runs it' : found.alive === false ? ', no process' : ''}`,
+    `${found.job}: ${found.state}, ${LIVES.get(found.alive) ?? ''}`,
     `  generation ${found.generation}, lineage ${found.lineage}, restarts ${found.restarts}`,
-    `  last completed checkpoint: ${last === null ? 'none' : `${last.checkpoint} at ${last.at}`}; committed through ${found.committedThrough}`,
+    `  last completed checkpoint: ${last === null ? 'none' : `${last.checkpoint} at ${last.at}`}`,
+    `  committed through: ${found.committedThrough}`,
     ...(last?.sourcePositions ?? []).map(
       (one) => `  ${one.operator} ${one.split}: ${one.ended ? 'ended' : JSON.stringify(one.position)}`,
     ),
+    ...Object.entries(found.settings).map(([name, value]) => `  setting ${name}: ${value}`),
+    `  code: ${found.codeIdentity}`,
     ...(found.failure === undefined ? [] : [`  failure: ${found.failure}`]),
   ]
-  process.stdout.write(`${lines.join('\n')}\n`)
-  return 0
+  return `${lines.join('\n')}\n`
 }

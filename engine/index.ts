@@ -1,9 +1,26 @@
 /** The public entry of Sluice: job definitions, formats, and the contracts for authors of sources, sinks and stores. */
 export * from './api/index.ts'
-export { list, map, value, type ListState, type MapState, type ValueState } from './graph/descriptors.ts'
-export { buildJob, defineJob, type BuiltJob, type JobDefinition, type Plan } from './graph/define-job.ts'
+export {
+  list,
+  map,
+  value,
+  type DeepReadonly,
+  type ListState,
+  type MapState,
+  type ValueState,
+} from './graph/descriptors.ts'
+export { buildJob, defineJob, type BuiltJob, type JobDefinition } from './graph/define-job.ts'
+export type { Plan, PlanEdge, PlanOperator, PlanPath } from './graph/plan.ts'
 export type { Settings } from './graph/settings.ts'
-export type { Flow, KeyedStream, ProcessContext, ProcessFunction, Stream } from './graph/stream.ts'
+export {
+  type,
+  type Flow,
+  type KeyedStream,
+  type ProcessContext,
+  type ProcessFunction,
+  type Stream,
+  type Type,
+} from './graph/stream.ts'
 export type { CheckpointPolicy } from './checkpoint/trigger.ts'
 export type { RestartStrategy } from './checkpoint/restart.ts'
 export { runJob, type RunEnd, type RunEvent, type RunOptions } from './coordinator/run-job.ts'

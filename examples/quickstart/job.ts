@@ -1,9 +1,10 @@
 /**
- * Counts the values of one field of anybody's NDJSON: for each input record, in order, `{"value": …, "count": …}`.
+ * Counts the values of one field of anybody's NDJSON: for each input record, in order, `{"value": …, "count": …}`, where count says how
+ * often the value has been seen so far. Any JSON value will do; a record without the field counts as null.
  *
  *   npx sluice run examples/quickstart/job.ts --set input='data/*.ndjson' --set field=name --set output=out
  */
-import { defineJob, json, value } from 'sluice'
+import { defineJob, json, type, value } from 'sluice'
 import { fileSink } from 'sluice/sinks/file'
 import { fileSource } from 'sluice/sources/file'
 
@@ -12,11 +13,12 @@ export default defineJob({
   build(flow, settings) {
     const field = settings.string('field')
     flow
-      .source('records', fileSource({ path: settings.string('input'), decode: json<Record<string, unknown>>() }))
-      .map('pick', (record) => record[field] ?? null)
-      .keyBy((picked) => JSON.stringify(picked))
+      .source('records', fileSource({ path: settings.string('input'), decode: json() }))
+      .map('pick', (record) => fieldOf(record, field))
+      .keyBy((picked) => canonical(picked))
       .process('count', {
         state: { seen: value(() => 0) },
+        emits: type<{ value: unknown; count: number }>(),
         onRecord(picked, { state, emit }) {
           const count = state.seen.get() + 1
           state.seen.set(count)
@@ -26,3 +28,16 @@ export default defineJob({
       .sink('counts', fileSink({ path: settings.string('output'), encode: json() }))
   },
 })
+
+function fieldOf(record: unknown, field: string): unknown {
+  if (typeof record !== 'object' || record === null || !Object.hasOwn(record, field)) return null
+  return (record as Readonly<Record<string, unknown>>)[field]
+}
+
+/** Equal JSON values have equal texts, whatever the order of their members. */
+function canonical(json: unknown): string {
+  if (typeof json !== 'object' || json === null) return JSON.stringify(json)
+  if (Array.isArray(json)) return `[${json.map(canonical).join(',')}]`
+  const members = Object.entries(json).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(',')}}`
+}

@@ -1,0 +1,34 @@
+/**
+ * Texts of the command line to values; what cannot be read is refused with how to write it.
+ */
+import { TerminalError } from '../engine/api/index.ts'
+
+/** @throws TerminalError when one is not `name=value`, or a name is given two values */
+export function parseSettings(given: readonly string[]): Readonly<Record<string, string>> {
+  const settings = new Map<string, string>()
+  for (const text of given) {
+    const at = text.indexOf('=')
+    if (at < 1) throw new TerminalError(`--set ${text}: write it as --set name=value`)
+    const name = text.slice(0, at)
+    const value = text.slice(at + 1)
+    const other = settings.get(name)
+    if (other !== undefined && other !== value) {
+      throw new TerminalError(`--set ${name} is given twice, as ${JSON.stringify(other)} and ${JSON.stringify(value)}`)
+    }
+    settings.set(name, value)
+  }
+  return Object.fromEntries(settings)
+}
+
+/** @throws TerminalError */
+export function parseRestore(text: string): 'latest' | 'none' | number {
+  return text === 'latest' || text === 'none' ? text : parseCheckpoint(text, '--restore')
+}
+
+/** @throws TerminalError */
+export function parseCheckpoint(text: string, flag: string): number {
+  const number = Number(text)
+  if (/^[0-9]+$/.test(text) && Number.isSafeInteger(number) && number > 0) return number
+  const words = flag === '--restore' ? ', latest or none' : ''
+  throw new TerminalError(`${flag} ${text}: give the number of a checkpoint${words}`)
+}

@@ -1,0 +1,144 @@
+/**
+ * What a run tells: for people on stderr, one line that is rewritten on a terminal; for programs JSON lines on stdout. Everything that
+ * is told has one function here, so that both ways tell the same.
+ */
+import { messageOf, unreachable, type Logger } from '../engine/api/index.ts'
+import { sourcePositionsOf } from '../engine/checkpoint/commit-permit.ts'
+import type { RunEnd, RunEvent } from '../engine/coordinator/run-job.ts'
+import type { ExitCode } from '../engine/host/exit-code.ts'
+import { jsonLogger } from '../engine/host/json-logger.ts'
+import { textLogger } from '../engine/host/text-logger.ts'
+
+export interface Reporter {
+  readonly logger: Logger
+  event(event: RunEvent): void
+  signal(signal: string): void
+  ended(end: RunEnd): void
+  /** Instead of `ended`: refused before it ran (2), held by another or fenced (3), or broken off (1). */
+  refused(error: unknown, code: ExitCode): void
+}
+
+export function createReporter(asJson: boolean): Reporter {
+  return asJson ? jsonReporter((line) => process.stdout.write(line)) : textReporter(process.stderr)
+}
+
+const REFUSALS = { 1: 'broken-off', 2: 'refused', 3: 'fenced' } as const
+
+export function jsonReporter(write: (line: string) => void): Reporter {
+  const print = (fields: Readonly<Record<string, unknown>>): void => write(`${JSON.stringify(fields)}\n`)
+  return {
+    logger: jsonLogger(),
+    event: (event) => print(eventFields(event)),
+    signal: (signal) => print({ event: 'stopping', signal }),
+    ended: (end) =>
+      print({ event: 'ended', state: end.state, ...(end.state === 'FAILED' ? { reason: end.reason } : {}) }),
+    refused: (error, code) => print({ event: REFUSALS[code], exitCode: code, error: messageOf(error) }),
+  }
+}
+
+function eventFields(event: RunEvent): Readonly<Record<string, unknown>> {
+  switch (event.kind) {
+    case 'settings':
+      return { event: 'settings', reused: event.reused }
+    case 'running':
+      return { event: 'running', generation: event.generation, restored: event.restored }
+    case 'completed': {
+      const sourcePositions = sourcePositionsOf(event.manifest).map((one) => ({
+        operator: one.operator,
+        split: one.splitId,
+        position: one.position,
+        ended: one.ended,
+      }))
+      return { event: 'completed', checkpoint: event.checkpoint, sourcePositions }
+    }
+    case 'restarting': {
+      const { restarts, delayMs } = event
+      return { event: 'restarting', restarts, delayMs: Math.round(delayMs), failure: messageOf(event.failure) }
+    }
+    default:
+      return unreachable(event)
+  }
+}
+
+export interface TextOutput {
+  readonly isTTY?: boolean
+  write(text: string): unknown
+}
+
+/** Without a terminal a sign of life comes this often. */
+const SIGN_OF_LIFE_MS = 10_000
+const ERASE_LINE = '\r\u001b[K'
+
+export function textReporter(output: TextOutput, monotonicMs: () => number = () => performance.now()): Reporter {
+  let isProgressShown = false
+  let shownAtMs = monotonicMs()
+  const print = (text: string): void => {
+    output.write(`${isProgressShown ? ERASE_LINE : ''}${text}\n`)
+    isProgressShown = false
+  }
+  const progress = (text: string): void => {
+    if (output.isTTY === true) {
+      output.write(`${ERASE_LINE}${text}`)
+      isProgressShown = true
+    } else if (monotonicMs() - shownAtMs >= SIGN_OF_LIFE_MS) {
+      shownAtMs = monotonicMs()
+      print(text)
+    }
+  }
+  return {
+    logger: textLogger({ write: (line) => print(line.replace(/\n$/, '')) }),
+    event: (event) => (event.kind === 'completed' ? progress(textOf(event)) : print(textOf(event))),
+    signal: (signal) => print(`${signal}: stopping with a last checkpoint; once more to exit at once`),
+    ended: (end) => print(endText(end)),
+    refused: (error) => print(`sluice: ${messageOf(error)}${originOf(error)}`),
+  }
+}
+
+function textOf(event: RunEvent): string {
+  switch (event.kind) {
+    case 'settings':
+      return `settings of the last run are used again: ${Object.keys(event.reused).join(', ')}`
+    case 'running': {
+      const from = event.restored === null ? '' : `, from checkpoint ${event.restored}`
+      return `running, generation ${event.generation}${from}`
+    }
+    case 'completed': {
+      const positions = sourcePositionsOf(event.manifest).filter((one) => !one.ended)
+      const reading = positions.slice(0, 1).map((one) => `, ${one.splitId} at ${JSON.stringify(one.position)}`)
+      return `checkpoint ${event.checkpoint} completed${reading.join('')}`.slice(0, 100)
+    }
+    case 'restarting': {
+      const failure = messageOf(event.failure)
+      return `attempt failed: ${failure}; restart ${event.restarts} in ${Math.round(event.delayMs)} ms`
+    }
+    default:
+      return unreachable(event)
+  }
+}
+
+function endText(end: RunEnd): string {
+  switch (end.state) {
+    case 'FINISHED':
+      return 'finished'
+    case 'ALREADY_FINISHED':
+      return 'the job has finished before; nothing to do'
+    case 'STOPPED':
+      return 'stopped; run again to go on'
+    case 'FAILED':
+      return `FAILED: ${end.reason}${originOf(end.cause)}`
+    default:
+      return unreachable(end)
+  }
+}
+
+/** Deeper chains are cyclic. */
+const MAX_CAUSES = 20
+
+/** Where the first error of a chain of causes was thrown, as that is the user's code as a rule; nothing without causes. */
+function originOf(error: unknown): string {
+  let origin: unknown = error
+  for (let depth = 0; depth < MAX_CAUSES && origin instanceof Error && origin.cause !== undefined; depth += 1) {
+    origin = origin.cause
+  }
+  return origin !== error && origin instanceof Error && origin.stack !== undefined ? `\n${origin.stack}` : ''
+}

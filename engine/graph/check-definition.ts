@@ -1,0 +1,82 @@
+/**
+ * A job definition comes from a user's file, perhaps from plain JavaScript: what the types promise is checked here once.
+ */
+import { parseJobId, TerminalError } from '../api/index.ts'
+import type { RestartStrategy } from '../checkpoint/restart.ts'
+import type { JobDefinition } from './define-job.ts'
+
+interface Limits {
+  readonly least: number
+  readonly isInteger: boolean
+}
+
+const DURATION: Limits = { least: 0, isInteger: false }
+const POSITIVE_DURATION: Limits = { least: 1, isInteger: false }
+const COUNT: Limits = { least: 0, isInteger: true }
+const POSITIVE_COUNT: Limits = { least: 1, isInteger: true }
+
+const CHECKPOINT: Readonly<Record<keyof NonNullable<JobDefinition['checkpoint']>, Limits>> = {
+  intervalMs: POSITIVE_DURATION,
+  minPauseMs: DURATION,
+  timeoutMs: POSITIVE_DURATION,
+  retained: POSITIVE_COUNT,
+  toleratedFailures: COUNT,
+  maxUncommittedEpochs: POSITIVE_COUNT,
+}
+
+const RESTART: Readonly<Record<RestartStrategy['kind'], Readonly<Record<string, Limits>>>> = {
+  none: {},
+  'fixed-delay': { attempts: COUNT, delayMs: DURATION },
+  'failure-rate': { failures: COUNT, perMs: POSITIVE_DURATION, delayMs: DURATION },
+  'exponential-delay': {
+    initialMs: DURATION,
+    maxMs: DURATION,
+    factor: { least: 1, isInteger: false },
+    resetMs: DURATION,
+    jitter: DURATION,
+    attempts: COUNT,
+  },
+}
+
+const GUARANTEES: readonly string[] = ['exactly-once', 'idempotent', 'at-least-once']
+
+/** @throws TerminalError naming the member and what it may be */
+export function checkDefinition(definition: JobDefinition): void {
+  parseJobId(definition.id)
+  const { id, checkpoint = {}, restart, guarantee } = definition
+  if (guarantee !== undefined && !GUARANTEES.includes(guarantee)) {
+    throw new TerminalError(`job "${id}": guarantee ${show(guarantee)} is not one of ${GUARANTEES.join(', ')}`)
+  }
+  checkNumbers(`job "${id}": checkpoint`, checkpoint, CHECKPOINT)
+  if (restart === undefined) return
+  const { kind, ...rest } = restart
+  if (!Object.hasOwn(RESTART, kind)) {
+    throw new TerminalError(`job "${id}": restart kind ${show(kind)} is not one of ${Object.keys(RESTART).join(', ')}`)
+  }
+  const limits = RESTART[kind]
+  checkNumbers(`job "${id}": restart`, rest, limits)
+  const missing = Object.keys(limits).filter((name) => !Object.hasOwn(rest, name))
+  if (missing.length > 0) throw new TerminalError(`job "${id}": restart ${kind} lacks ${missing.join(', ')}`)
+}
+
+function checkNumbers(what: string, given: object, limits: Readonly<Record<string, Limits>>): void {
+  for (const [name, value] of Object.entries(given) as readonly (readonly [string, unknown])[]) {
+    const limit = Object.hasOwn(limits, name) ? limits[name] : undefined
+    if (limit === undefined) {
+      throw new TerminalError(`${what}.${name} is unknown; known are ${Object.keys(limits).join(', ') || 'none'}`)
+    }
+    if (value === undefined || isWithin(value, limit)) continue
+    const kind = limit.isInteger ? 'a whole number' : 'a number'
+    throw new TerminalError(`${what}.${name} is ${show(value)}; it must be ${kind}, at least ${limit.least}`)
+  }
+}
+
+/** Infinity is a count too: restart for ever. */
+function isWithin(value: unknown, { least, isInteger }: Limits): boolean {
+  if (typeof value !== 'number' || Number.isNaN(value) || value < least) return false
+  return !isInteger || Number.isInteger(value) || value === Number.POSITIVE_INFINITY
+}
+
+function show(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : String(value)
+}
