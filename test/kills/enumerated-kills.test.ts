@@ -35,7 +35,7 @@ test(
       const first = await arena.start({ kill: `${point}:${moment}:KILL` }).ended
       if (first.signal === 'SIGKILL') fired += 1
       facts += arena.expectPrefix()
-      const second = await arena.start({ kill: `${1 + ((point * 7) % 45)}:${moment}:KILL`, env: REPLAY }).ended
+      const second = await arena.start({ kill: `${90 + ((point * 7) % 140)}:${moment}:KILL`, env: REPLAY }).ended
       if (second.signal === 'SIGKILL') fired += 1
       facts += arena.expectPrefix()
       await arena.start({ env: REPLAY }).expectCode(0)

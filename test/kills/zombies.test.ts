@@ -8,7 +8,7 @@ import { expect, test } from 'vitest'
 import { Arena, type Run } from './harness.ts'
 
 const SLOW = { KILLS_PACE_MS: '8', KILLS_BATCH: '10' }
-const POINTS = [12, 25, 38, 47, 55, 63, 71, 84]
+const POINTS = [140, 171, 202, 233, 264, 295, 326, 357]
 
 async function until(fact: () => boolean, what: string, deadlineMs = 20_000): Promise<void> {
   const giveUpAt = performance.now() + deadlineMs
@@ -61,7 +61,7 @@ test('two processes started at once: one runs, the other exits 3 and fences nobo
 })
 
 test('a consumer that takes visible files at once never sees one twice', { timeout: 120_000 }, async () => {
-  for (const point of [30, 44, 58, 66, 77]) {
+  for (const point of [150, 190, 231, 272, 313]) {
     using arena = new Arena()
     const taken = join(arena.directory, 'taken')
     mkdirSync(taken)
@@ -78,7 +78,7 @@ test('a consumer that takes visible files at once never sees one twice', { timeo
     }
     const timer = setInterval(take, 2)
     await arena.start({ kill: `${point}:after:KILL` }).ended
-    await arena.start({ kill: `${point - 20}:before:KILL` }).ended
+    await arena.start({ kill: `${point - 33}:before:KILL` }).ended
     await arena.start().expectCode(0)
     clearInterval(timer)
     take()
@@ -95,7 +95,7 @@ test.each(['truncated', 'flipped', 'empty'])(
   'a %s newest log entry is refused by name, without falling back',
   async (damage) => {
     using arena = new Arena()
-    await arena.start({ kill: '90:after:KILL' }).ended
+    await arena.start({ kill: '260:after:KILL' }).ended
     const log = join(arena.directory, '.sluice', 'kills', 'log')
     const newest = join(
       log,
