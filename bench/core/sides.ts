@@ -47,11 +47,13 @@ interface Order {
 const BATCH = 1_024
 const NEVER_MS = 1_000_000_000
 
+/** Keys as JSON.parse makes them: flat strings of their own. */
 function pool(keys: number): readonly Order[] {
-  return Array.from({ length: keys }, (_, index) => {
-    const at = Math.imul(index, 7_919) % keys
-    return { key: `key-${String(Math.abs(at)).padStart(8, '0')}`, amount: index % 1_000 }
+  const orders = Array.from({ length: keys }, (_, index) => {
+    const at = Math.abs(Math.imul(index, 7_919) % keys)
+    return { key: `key-${String(at).padStart(8, '0')}`, amount: index % 1_000 }
   })
+  return JSON.parse(JSON.stringify(orders)) as Order[]
 }
 
 function chainBare({ records, keys }: SideOptions): Promise<number> {
