@@ -1,0 +1,172 @@
+import { expect, test } from 'vitest'
+import type { LogEntry } from '../../engine/checkpoint/log-entry.ts'
+import { decidePreflight, type PreflightFacts } from '../../engine/checkpoint/preflight.ts'
+import { sampleEntry, sampleManifest, sampleOperator, sampleRetained } from './samples.ts'
+
+const state = { format: 1, descriptors: { cents: { kind: 'value' } }, blobs: [], keyGroups: [] } as const
+const operators = [
+  sampleOperator('orders', { splits: [{ split: { id: 's' }, position: 1, ended: false }] }),
+  sampleOperator('total', { state }),
+  sampleOperator('out'),
+]
+const newest = sampleEntry({
+  kind: 'committed',
+  retained: [sampleRetained(3, { operators }), sampleRetained(4, { operators })],
+  committedThrough: 4,
+  unclean: [{ operator: 'out', generation: 1, scope: 'AA==' }],
+})
+const facts: PreflightFacts = {
+  job: 'orders',
+  newest,
+  holderAlive: false,
+  takeOver: false,
+  planHash: 'plan',
+  settings: {},
+  operators: [
+    { operator: 'orders', kind: 'source' },
+    { operator: 'total', kind: 'process', state: { cents: 'value' } },
+    { operator: 'out', kind: 'sink', scope: 'AA==' },
+  ],
+  manifest: sampleManifest(4, { operators }),
+  restore: 'latest',
+  acceptDuplicates: false,
+  acceptLoss: null,
+  drop: [],
+}
+
+/** `start`, `already-finished`, or the exit code and the reason. */
+function answer(part: Partial<PreflightFacts>): string {
+  const decision = decidePreflight({ ...facts, ...part })
+  return decision.kind === 'refuse' ? `${decision.exitCode}: ${decision.reason}` : decision.kind
+}
+const entry = (part: Partial<LogEntry>): LogEntry => ({ ...newest, ...part })
+const without = (operator: string) => facts.operators.filter((one) => one.operator !== operator)
+const finished = entry({ kind: 'ended', end: { state: 'FINISHED' } })
+
+test('a job starts for the first time, and again', () => {
+  expect(answer({ newest: undefined, manifest: undefined })).toBe('start')
+  expect(answer({})).toBe('start')
+})
+
+type Newest = 'running' | 'ended'
+type Holder = 'alive' | 'alive, take over' | 'dead' | 'unknown'
+const holders: Record<Holder, Pick<PreflightFacts, 'holderAlive' | 'takeOver'>> = {
+  alive: { holderAlive: true, takeOver: false },
+  'alive, take over': { holderAlive: true, takeOver: true },
+  dead: { holderAlive: false, takeOver: false },
+  unknown: { holderAlive: null, takeOver: false },
+}
+const table: Record<Newest, Record<Holder, RegExp>> = {
+  running: {
+    alive: /^3: .+ process 42 on here .+--take-over/,
+    'alive, take over': /^start$/,
+    dead: /^start$/,
+    unknown: /^start$/,
+  },
+  ended: { alive: /^start$/, 'alive, take over': /^start$/, dead: /^start$/, unknown: /^start$/ },
+}
+const newests: Record<Newest, LogEntry> = {
+  running: newest,
+  ended: entry({ kind: 'ended', end: { state: 'STOPPED' } }),
+}
+for (const what of ['running', 'ended'] as const) {
+  for (const holder of ['alive', 'alive, take over', 'dead', 'unknown'] as const) {
+    test(`newest entry ${what}, holder ${holder} (F13)`, () => {
+      expect(answer({ newest: newests[what], ...holders[holder] })).toMatch(table[what][holder])
+    })
+  }
+}
+
+test('a living holder is not fenced by a mistake in the job: it comes first', () => {
+  expect(answer({ holderAlive: true, operators: [] })).toMatch(/^3: /)
+})
+
+test('the log of another job is refused (F28)', () => {
+  expect(answer({ job: 'other' })).toMatch(/^2: .+belongs to job "orders", not "other"/)
+})
+
+test('a finished job says so; with other settings or another plan it is refused (F24)', () => {
+  expect(answer({ newest: finished })).toBe('already-finished')
+  expect(answer({ newest: finished, settings: { path: 'x' } })).toMatch(/^2: .+finished with other settings/)
+  expect(answer({ newest: finished, planHash: 'other' })).toMatch(/^2: .+another plan/)
+  expect(answer({ newest: finished, restore: 'none', acceptDuplicates: true })).toBe('start')
+  for (const state of ['STOPPED', 'CANCELED', 'FAILED'] as const)
+    expect(answer({ newest: entry({ kind: 'ended', end: { state } }) })).toBe('start')
+})
+
+test('an operator whose state or positions would be lost is refused, unless dropped (F22)', () => {
+  expect(answer({ operators: without('total') })).toMatch(/^2: operator "total" is gone.+state.+--drop total/)
+  expect(answer({ operators: without('orders') })).toMatch(/^2: operator "orders" is gone.+positions.+--drop orders/)
+  expect(answer({ operators: without('total'), drop: ['total'] })).toBe('start')
+  expect(answer({ operators: without('total'), drop: ['orders'] })).toMatch(/^2: /)
+})
+
+test('an operator that is new, or had nothing, is no obstacle', () => {
+  expect(answer({ operators: [...facts.operators, { operator: 'new', kind: 'process', state: {} }] })).toBe('start')
+  const manifest = sampleManifest(4, { operators: [...operators, sampleOperator('nothing')] })
+  expect(answer({ manifest })).toBe('start')
+})
+
+test('state that changed its kind or went away is refused; new state is not (F22)', () => {
+  const withState = (cents: Readonly<Record<string, string>>) => [
+    ...without('total'),
+    { operator: 'total', kind: 'process', state: cents },
+  ]
+  expect(answer({ operators: withState({ cents: 'list' }) })).toMatch(
+    /^2: state "cents" of operator "total" was value and is list/,
+  )
+  expect(answer({ operators: withState({}) })).toMatch(/^2: state "cents" of operator "total" is gone/)
+  expect(answer({ operators: withState({}), drop: ['total'] })).toBe('start')
+  expect(answer({ operators: withState({ cents: 'value', more: 'map' }) })).toBe('start')
+})
+
+test('a source that became something else, and other key groups, are refused', () => {
+  expect(answer({ operators: [...without('orders'), { operator: 'orders', kind: 'map' }] })).toMatch(
+    /^2: .+was a source/,
+  )
+  expect(answer({ maxParallelism: 64 })).toMatch(/^2: .+128 key groups, the job into 64/)
+  expect(answer({ maxParallelism: 128 })).toBe('start')
+})
+
+test('a sink that is gone or elsewhere is refused while it may have left something, drop list or not', () => {
+  expect(answer({ operators: without('out'), drop: ['out'] })).toMatch(/^2: sink "out" is gone while its leftovers/)
+  const moved = [...without('out'), { operator: 'out', kind: 'sink', scope: 'BB==' }]
+  expect(answer({ operators: moved, drop: ['out'] })).toMatch(/^2: sink "out" writes to another place/)
+  const clean = entry({ unclean: [] })
+  expect(answer({ newest: clean, operators: without('out') })).toBe('start')
+  expect(answer({ newest: clean, operators: moved })).toBe('start')
+})
+
+test('a scope that differs only by parallelism is not another place (F34)', () => {
+  const rescaled = { operator: 'out', kind: 'sink', scope: 'BB==', formerScopes: ['AA=='] }
+  expect(answer({ operators: [...without('out'), rescaled] })).toBe('start')
+})
+
+test('a sink whose commits are due is refused when gone, even with nothing unclean', () => {
+  const committable = { generation: 1, checkpoint: 4, operator: 'out', subtask: 0, index: 0, version: 1, bytes: '' }
+  const due = [sampleRetained(4, { operators: [sampleOperator('out', { committables: [committable] })] })]
+  const uncommitted = entry({ retained: due, committedThrough: 3, unclean: [] })
+  const gone = { operators: without('out'), drop: ['out'] }
+  expect(answer({ newest: uncommitted, ...gone })).toMatch(/^2: sink "out" is gone, but its commits are due/)
+  expect(answer({ newest: { ...uncommitted, committedThrough: 4 }, ...gone })).toBe('start')
+  expect(answer({ newest: entry({ unclean: [] }), ...gone, dueSinks: ['out'] })).toMatch(/^2: .+commits are due/)
+})
+
+test('going back needs a word about duplicates, and a checkpoint that is still there', () => {
+  expect(answer({ restore: 3 })).toMatch(/^2: --restore 3 goes back behind checkpoint 4.+--accept-duplicates/)
+  expect(answer({ restore: 3, acceptDuplicates: true })).toBe('start')
+  expect(answer({ restore: 4 })).toBe('start')
+  expect(answer({ restore: 2, acceptDuplicates: true })).toMatch(/^2: .+no checkpoint 2 any more; retained are 3, 4/)
+  expect(answer({ restore: 'none', manifest: undefined })).toMatch(/^2: .+--accept-duplicates/)
+  expect(answer({ newest: undefined, manifest: undefined, restore: 2 })).toMatch(/^2: .+has no checkpoint 2/)
+})
+
+test('only a loss that is due can be accepted', () => {
+  expect(answer({ acceptLoss: 4 })).toMatch(/^2: --accept-loss 4: no commit of that checkpoint is due/)
+  expect(answer({ newest: entry({ committedThrough: 3 }), acceptLoss: 4 })).toBe('start')
+})
+
+test('all problems are said at once', () => {
+  const reason = answer({ operators: [] })
+  expect(reason).toMatch(/"orders".+"total".+"out"/)
+})
