@@ -186,11 +186,11 @@ function fileBare(byBlock: boolean): (options: SideOptions) => Promise<number> {
       if (byBlock) {
         for (let at = buffer.indexOf(NEWLINE); at >= 0 && at < end; at = buffer.indexOf(NEWLINE, at + 1))
           buffer[at] = COMMA
-        for (const order of JSON.parse(`[${buffer.latin1Slice(0, end)}]`) as Order[]) one(order)
+        for (const order of JSON.parse(`[${buffer.toString('latin1', 0, end)}]`) as Order[]) one(order)
       } else {
         for (let at = 0; at < end;) {
           const stop = buffer.indexOf(NEWLINE, at)
-          one(JSON.parse(buffer.latin1Slice(at, stop)) as Order)
+          one(JSON.parse(buffer.toString('latin1', at, stop)) as Order)
           at = stop + 1
         }
       }

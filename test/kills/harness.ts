@@ -1,12 +1,12 @@
 /**
  * Runs the kill job in child processes and checks what became visible, independently of the engine.
  */
+import { deepEqual } from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { expect } from 'vitest'
 
 const HERE = fileURLToPath(new URL('.', import.meta.url))
 const BIN = fileURLToPath(new URL('../../bin/sluice.mjs', import.meta.url))
@@ -32,7 +32,7 @@ export class Arena {
         join(HERE, 'effects-preload.mjs'),
         BIN,
         'run',
-        join(HERE, 'job.ts'),
+        join(HERE, 'kills.job.ts'),
         '--json',
         ...(options.flags ?? []),
       ],
@@ -70,17 +70,20 @@ export class Arena {
   expectPrefix(): number {
     const counts = expectedCounts()
     const evens = expectedEvens()
-    expect(this.visible('counts')).toEqual(counts.slice(0, this.visible('counts').length))
-    expect(this.visible('evens')).toEqual(evens.slice(0, this.visible('evens').length))
+    deepEqual(this.visible('counts'), counts.slice(0, this.visible('counts').length))
+    deepEqual(this.visible('evens'), evens.slice(0, this.visible('evens').length))
     return this.visible('counts').length + this.visible('evens').length
   }
 
   /** Everything once, in order, and nothing hidden left. Returns the number of facts compared. */
   expectComplete(): number {
-    expect(this.visible('counts')).toEqual(expectedCounts())
-    expect(this.visible('evens')).toEqual(expectedEvens())
+    deepEqual(this.visible('counts'), expectedCounts())
+    deepEqual(this.visible('evens'), expectedEvens())
     for (const sink of ['counts', 'evens']) {
-      expect(readdirSync(join(this.directory, sink)).filter((name) => name.startsWith('.'))).toEqual([])
+      deepEqual(
+        readdirSync(join(this.directory, sink)).filter((name) => name.startsWith('.')),
+        [],
+      )
     }
     return expectedCounts().length + expectedEvens().length
   }
@@ -120,10 +123,10 @@ export class Run {
 
   async expectCode(code: number): Promise<void> {
     const ended = await this.ended
-    expect({ ...ended, ...(ended.code === code ? {} : { output: this.#output, errors: this.#errors }) }).toEqual({
-      code,
-      signal: null,
-    })
+    deepEqual(
+      { ...ended, ...(ended.code === code ? {} : { output: this.#output, errors: this.#errors }) },
+      { code, signal: null },
+    )
   }
 }
 
