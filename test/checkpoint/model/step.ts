@@ -1,5 +1,6 @@
 /**
- * One step of a process of the protocol's model: operations are taken one at a time, in any interleaving with other processes'. What to do next is decided by engine/checkpoint, and by nothing else, unless a mutant says so.
+ * One step of a process of the protocol's model: operations are taken one at a time, in any interleaving with other processes'. What
+ * to do next is decided by engine/checkpoint, and by nothing else, unless a mutant says so.
  */
 import { unreachable } from '../../../engine/api/index.ts'
 import { decideAppend, waymarkBefore } from '../../../engine/checkpoint/append.ts'
