@@ -22,7 +22,7 @@ export interface FileWriterOptions<T> {
 }
 
 /** Text gathered before it goes to the file, in UTF-16 units. */
-const CHUNK_LENGTH = 256 * 1024
+const CHUNK_LENGTH = 128 * 1024
 /** Bytes on their way to the disk before `write` pushes back; less when the engine grants less memory. */
 const MAX_PENDING_BYTES = 8 * 1024 * 1024
 /** Sealed parts waiting for their epoch to end keep a name each; unsealed ones a descriptor: at most so many. */
@@ -32,6 +32,7 @@ export class FileWriter<T> implements SinkWriter<T, FilePart> {
   readonly overlapsPrepare = true
   readonly #options: FileWriterOptions<T>
   readonly #maxPendingBytes: number
+  readonly #chunkLength: number
   #text = ''
   /** The parts of this epoch; only the last one may still be open. */
   #parts: Part[] = []
@@ -44,6 +45,7 @@ export class FileWriter<T> implements SinkWriter<T, FilePart> {
 
   private constructor(options: FileWriterOptions<T>) {
     this.#options = options
+    this.#chunkLength = Math.min(CHUNK_LENGTH, options.maxPartBytes)
     this.#maxPendingBytes = Math.min(MAX_PENDING_BYTES, Math.max(CHUNK_LENGTH, options.context.memoryBudgetBytes / 2))
   }
 
@@ -55,10 +57,11 @@ export class FileWriter<T> implements SinkWriter<T, FilePart> {
   write(batch: SinkBatch<T>): void | Promise<void> {
     if (this.#failure !== undefined) throw this.#failure.error
     const { encode } = this.#options
+    const chunkLength = this.#chunkLength
     let text = this.#text
     for (const value of batch.values) {
       text += encode.encode(value) + '\n'
-      if (text.length < CHUNK_LENGTH) continue
+      if (text.length < chunkLength) continue
       this.#append(text)
       text = ''
     }

@@ -1,0 +1,132 @@
+/** The life of a file sink on a disk in memory, for tests that end or pause it at any operation. Also what stands for the checkpoint log. */
+import { setImmediate as turn } from 'node:timers/promises'
+import { json } from '../../../engine/api/index.ts'
+import type { FileOperations } from '../../../sinks/file/operations.ts'
+import { fileSink, type FilePart } from '../../../sinks/file/sink.ts'
+import type { VolatileDisk } from '../../checkpoint-store/volatile-disk.ts'
+import { SinkGeneration, type SinkEnvironment, type StoredCommit } from '../../conformance/sink-generation.ts'
+import { numbersOf, type Numbered } from './file-environment.ts'
+
+export const DIRECTORY = '/srv/out'
+export const EPOCHS = 3
+const RECORDS_PER_EPOCH = 3
+export const ALL_NUMBERS = Array.from({ length: EPOCHS * RECORDS_PER_EPOCH }, (_, index) => index)
+
+/** What the checkpoint log says: facts that outlive every process. */
+export class CheckpointFacts {
+  /** Completed, evidence of them not yet forgotten. */
+  due: readonly StoredCommit[] = []
+  epochs = 0
+  newestGeneration = 0
+}
+
+export function operationsOf(disk: VolatileDisk): FileOperations {
+  return {
+    ...disk.operations,
+    sizeBytes: async (path) => {
+      try {
+        return (await disk.operations.readFile(path)).byteLength
+      } catch (error) {
+        if (error instanceof Error && 'code' in error && error.code === 'EISDIR') return 0
+        throw error
+      }
+    },
+  }
+}
+
+/** The next generation: fences all others, commits what is due, aborts what is left. */
+export async function start(facts: CheckpointFacts, fs: FileOperations, between: Between = {}): Promise<Generation> {
+  facts.newestGeneration += 1
+  const number = facts.newestGeneration
+  const generation = new SinkGeneration<Numbered, FilePart, never>(environmentOn(fs), { generation: number })
+  refuseLoss(await generation.commitUntilClear(facts.due))
+  await between.committed?.()
+  await generation.abortStale(facts.due)
+  await between.aborted?.()
+  await generation.open()
+  return { number, sink: generation }
+}
+
+export interface Generation {
+  readonly number: number
+  readonly sink: SinkGeneration<Numbered, FilePart, never>
+}
+
+interface Between {
+  readonly committed?: () => Promise<void>
+  readonly aborted?: () => Promise<void>
+}
+
+/** From the first epoch that is not completed to the end, or until it finds itself fenced. */
+export async function live({ number, sink }: Generation, facts: CheckpointFacts): Promise<void> {
+  while (facts.epochs < EPOCHS) {
+    const at = facts.epochs * RECORDS_PER_EPOCH
+    for (const record of ALL_NUMBERS.slice(at, at + RECORDS_PER_EPOCH)) await sink.write([record])
+    const prepared = await sink.prepare()
+    // The conditional create of the log.
+    if (facts.newestGeneration !== number) return
+    const before = facts.due
+    facts.due = [...before, ...prepared]
+    facts.epochs += 1
+    const kinds = await sink.commitUntilClear(facts.due)
+    if (facts.newestGeneration !== number) return
+    refuseLoss(kinds)
+    facts.due = prepared
+    await sink.forget(before)
+  }
+}
+
+/** The job would be FAILED now; only a fenced process may be told so, as its successor has settled everything. */
+function refuseLoss(kinds: readonly string[]): void {
+  if (kinds.includes('lost')) throw new Error(`lost: ${kinds.join()}`)
+}
+
+/** What every start does once more, and the end of a job. */
+export async function finish({ sink }: Generation, facts: CheckpointFacts): Promise<void> {
+  const settled = facts.due
+  facts.due = []
+  await sink.forget(settled)
+  await sink.abortStale()
+}
+
+/** Operations of a stopped disk never return: wait until nothing moves any more. */
+export async function untilStill(act: Promise<void>, disk: VolatileDisk): Promise<boolean> {
+  let isDone = false
+  // Whatever a stopped or fenced process died of: only what it did to the disk counts.
+  void Promise.allSettled([act]).then(() => {
+    isDone = true
+  })
+  for (let still = 0, seen = -1; !isDone && still < 5; still += 1) {
+    if (disk.log.length !== seen) still = 0
+    seen = disk.log.length
+    await turn()
+  }
+  return isDone
+}
+
+export async function visibleNumbers(disk: VolatileDisk): Promise<number[]> {
+  const numbers: number[] = []
+  for (const name of namesOn(disk).filter((one) => !one.startsWith('.'))) {
+    numbers.push(...numbersOf(Buffer.from(await disk.operations.readFile(`${DIRECTORY}/${name}`)).toString()))
+  }
+  return numbers.toSorted((a, b) => a - b)
+}
+
+export function hiddenNames(disk: VolatileDisk): readonly string[] {
+  return namesOn(disk).filter((name) => name.startsWith('.'))
+}
+
+function namesOn(disk: VolatileDisk): readonly string[] {
+  const isMade = disk.fileNames('/').includes('srv') && disk.fileNames('/srv').includes('out')
+  return isMade ? disk.fileNames(DIRECTORY) : []
+}
+
+function environmentOn(fs: FileOperations): SinkEnvironment<Numbered, FilePart> {
+  return {
+    // Two lines to a part.
+    createSink: () => fileSink<Numbered>({ path: DIRECTORY, encode: json(), maxPartBytes: 40, fs }),
+    record: (number) => ({ number, text: `Zeile ${number} ✓` }),
+    readVisible: () => Promise.resolve([]),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  }
+}
