@@ -16,7 +16,7 @@ function counting(source: MemorySource, sink: MemorySink, keys = 7) {
       .process('count', {
         state: { seen: value(() => ({ count: 0 })) },
         onRecord(_one, { state, key, emit }) {
-          const seen = state.seen.get()
+          const seen = state.seen.get() as { count: number } // As a user might who casts the readonly away.
           seen.count += 1
           state.seen.set(seen)
           emit([key, seen.count])
