@@ -18,7 +18,7 @@ const properties = 'eslint(no-restricted-properties)'
 
 const seeds: readonly Seed[] = [
   { file: 'engine/api/a.ts', code: `import { x } from '../graph/x.ts'\nvoid x`, rule: imports },
-  { file: 'engine/api/b.ts', code: `import { x } from 'node:fs'\nvoid x`, rule: imports },
+  { file: 'engine/api/b.ts', code: `import { x } from 'msgpackr'\nvoid x`, rule: imports },
   { file: 'engine/api/c.ts', code: `import './x.ts'` },
   { file: 'engine/graph/a.ts', code: `import { x } from '../task/x.ts'\nvoid x`, rule: imports },
   { file: 'engine/graph/b.ts', code: `import { x } from '../state/x.ts'\nvoid x`, rule: imports },

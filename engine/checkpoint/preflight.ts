@@ -58,7 +58,8 @@ export function decidePreflight(facts: PreflightFacts): PreflightDecision {
       return { kind: 'already-finished' }
     return refuse(
       2,
-      `job "${facts.job}" has finished with other settings or another plan; start it under another id or store, or begin anew with --restore none --accept-duplicates`,
+      `job "${facts.job}" has finished with other settings or another plan; start it under another id or store, ` +
+        `or begin anew with --restore none --accept-duplicates`,
     )
   }
   return restoreRefusal(facts, newest) ?? operatorRefusal(facts, newest) ?? START

@@ -2,7 +2,7 @@
  * One generation from its `started` entry to its end: recovery in the order that loses nothing, then the attempt.
  */
 import { assert, messageOf, TaskFailure, type CheckpointStore, type Runtime } from '../api/index.ts'
-import { permitForRecovered, permitToAbort } from '../checkpoint/commit-permit.ts'
+import { permitForRecovered, permitToAbort, permitToAbortOwn } from '../checkpoint/commit-permit.ts'
 import type { LogEntry } from '../checkpoint/log-entry.ts'
 import type { Manifest } from '../checkpoint/manifest.ts'
 import type { CheckpointPolicy } from '../checkpoint/trigger.ts'
@@ -15,7 +15,7 @@ import { DEFAULT_COMMIT_POLICY, type CommitEnvironment, type SinkCommitter } fro
 import type { Entries } from './entries.ts'
 import type { JobLog } from './job-log.ts'
 import { Port } from './port.ts'
-import { abortStale, commitDue, forgetCommitted } from './recovery.ts'
+import { abortStale, commitDue, forgetCommitted, type StaleFacts } from './recovery.ts'
 import { Retained, type Completed } from './retained.ts'
 import { sweepDebris } from './sweeping.ts'
 
@@ -48,8 +48,9 @@ export async function runGeneration(options: GenerationOptions): Promise<Attempt
   const sinks = await createCommitters(options, started, scope.signal)
   try {
     const recovered = await recover(options, started, sinks, scope.signal)
-    if (recovered.newest !== undefined && recovered.final) return 'finished'
-    return await work(options, started, recovered, scope)
+    const end = recovered.final ? 'finished' : await work(options, started, recovered, scope)
+    await abortOwn(options, recovered)
+    return end
   } finally {
     scope.abort(new TaskFailure('the attempt is over'))
     await Promise.allSettled(sinks.map((sink) => sink.committer[Symbol.asyncDispose]()))
@@ -133,6 +134,13 @@ async function recover(
   }
 }
 
+/** At a clean end, all writers closed: files opened after the last barrier go, and nothing of ours is left to be cleaned later. */
+async function abortOwn(options: GenerationOptions, { sinks, retained }: Recovered): Promise<void> {
+  const entry = present(options.log.newest)
+  const facts = { ...staleFacts(options, entry, retained, entry.generation + 1), permit: permitToAbortOwn(entry) }
+  if (await abortStale(facts, sinks, options.runtime.logger)) options.entries.cleanBelow(entry.generation + 1)
+}
+
 /** After the fence, after all that was due. Scopes that are clean leave the log with the next entry. */
 async function abortLeftovers(
   options: GenerationOptions,
@@ -140,7 +148,18 @@ async function abortLeftovers(
   retained: Retained,
 ): Promise<boolean> {
   const entry = present(options.log.newest)
-  const older = entry.unclean.filter((scope) => scope.generation < entry.generation)
+  if (!entry.unclean.some((scope) => scope.generation < entry.generation)) return true
+  const facts = { ...staleFacts(options, entry, retained, entry.generation), permit: permitToAbort(entry) }
+  return abortStale(facts, sinks, options.runtime.logger)
+}
+
+/** What generations below `below` have left, but for what a completed checkpoint holds. */
+function staleFacts(
+  options: GenerationOptions,
+  entry: LogEntry,
+  retained: Retained,
+  below: number,
+): Omit<StaleFacts, 'permit'> {
   const scopes = new Map<string, Uint8Array[]>()
   for (const scope of entry.unclean) {
     const list = scopes.get(scope.operator) ?? []
@@ -149,11 +168,9 @@ async function abortLeftovers(
   }
   const isStale = (name: string): boolean => {
     const generation = generationOfName(name, `${options.job}--`)
-    return generation !== undefined && generation < entry.generation
+    return generation !== undefined && generation < below
   }
-  const facts = { permit: permitToAbort(entry), scopes, isStale, keep: retained.all().map((one) => one.manifest) }
-  if (older.length === 0) return true
-  return abortStale(facts, sinks, options.runtime.logger)
+  return { scopes, isStale, keep: retained.all().map((one) => one.manifest) }
 }
 
 async function work(

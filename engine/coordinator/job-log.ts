@@ -16,6 +16,7 @@ import {
   type Runtime,
 } from '../api/index.ts'
 import { decideAppend, type AppendFacts } from '../checkpoint/append.ts'
+import { isCleanable } from '../checkpoint/retention.ts'
 import { startSearch } from '../checkpoint/find-newest.ts'
 import {
   decodeLogEntry,
@@ -81,6 +82,7 @@ export class JobLog {
         if (other === undefined) {
           this.#newest = entry
           this.#appendedAtMs = this.#runtime.clock.monotonicMs()
+          await this.#cleanBehind(entry.seq)
           return entry
         }
         this.#newest = other
@@ -147,6 +149,16 @@ export class JobLog {
     return bytes === undefined ? undefined : decodeLogEntry(key, bytes)
   }
 
+  /** Each append cleans one entry far behind it (F29); `started` entries stay, as an old coordinator must always collide. */
+  async #cleanBehind(seq: number): Promise<void> {
+    const behind = seq - 2 * MARK_DISTANCE - 1
+    if (behind < 1) return
+    const key = logKey(this.#job, behind)
+    const entry = await this.#read(key)
+    const newestMark = Math.floor((seq - 1) / MARK_DISTANCE)
+    if (entry !== undefined && isCleanable(behind, entry.kind, newestMark, MARK_DISTANCE)) await this.#store.delete(key)
+  }
+
   /** Every 1,000th entry is followed by a waymark before the next append. */
   async #markIfDue(nextSeq: number): Promise<void> {
     if (nextSeq <= MARK_DISTANCE || (nextSeq - 1) % MARK_DISTANCE !== 0) return
@@ -164,5 +176,6 @@ async function findNewest(store: CheckpointStore, job: string): Promise<LogEntry
   if (step.seq === 0) return undefined
   const key = logKey(job, step.seq)
   const bytes = await store.get(key)
-  return bytes === undefined ? undefined : decodeLogEntry(key, bytes)
+  // Cleaned away between the two reads: the log went on meanwhile.
+  return bytes === undefined ? findNewest(store, job) : decodeLogEntry(key, bytes)
 }

@@ -16,6 +16,7 @@ import { DEFAULT_CHECKPOINT_POLICY } from '../checkpoint/trigger.ts'
 import type { HolderIdentity, LogEntry } from '../checkpoint/log-entry.ts'
 import type { Manifest } from '../checkpoint/manifest.ts'
 import { buildJob, MAX_PARALLELISM, type BuiltJob, type JobDefinition } from '../graph/define-job.ts'
+import { committablesByOperator } from './committing.ts'
 import { Entries } from './entries.ts'
 import { loadManifest } from './generation.ts'
 import { JobLog } from './job-log.ts'
@@ -137,6 +138,8 @@ async function preflight(
     settings,
     operators: built.graph.nodes.map(operatorFacts),
     manifest: await manifestToRestore(options, newest, restore),
+    dueSinks: await dueSinks(options.store, newest),
+    maxParallelism: MAX_PARALLELISM,
     restore,
     acceptDuplicates: options.acceptDuplicates ?? false,
     acceptLoss: options.acceptLoss ?? null,
@@ -144,6 +147,13 @@ async function preflight(
   })
   if (decision.kind !== 'refuse') return decision.kind
   throw decision.exitCode === 3 ? new FencedError(decision.reason) : new TerminalError(decision.reason)
+}
+
+/** Sinks with commits that are completed and not known to be committed. */
+async function dueSinks(store: CheckpointStore, newest: LogEntry | undefined): Promise<readonly string[]> {
+  const due = newest?.retained.filter((one) => one.checkpoint > newest.committedThrough) ?? []
+  const manifests = await Promise.all(due.map((one) => loadManifest(store, one)))
+  return manifests.flatMap(({ manifest }) => [...committablesByOperator(manifest).keys()])
 }
 
 async function manifestToRestore(
@@ -160,7 +170,8 @@ async function manifestToRestore(
     const bytes = await options.store.get(blob.key)
     if (bytes?.byteLength === blob.sizeBytes) continue
     throw new CorruptCheckpointError(
-      `checkpoint ${manifest.checkpoint} refers to ${blob.key}, which ${bytes === undefined ? 'is missing' : `has ${bytes.byteLength} bytes instead of ${blob.sizeBytes}`}; ` +
+      `checkpoint ${manifest.checkpoint} refers to ${blob.key}, which ` +
+        `${bytes === undefined ? 'is missing' : `has ${bytes.byteLength} bytes instead of ${blob.sizeBytes}`}; ` +
         'bring it back from a backup, or restore an older checkpoint with --restore <checkpoint> --accept-duplicates',
     )
   }

@@ -32,7 +32,7 @@ test(
     let stopped = 0
     for (const point of POINTS) {
       using arena = new Arena()
-      const zombie = arena.start({ kill: `${point}:${point % 2 === 0 ? 'before' : 'after'}:STOP` })
+      const zombie = arena.start({ env: SLOW, kill: `${point}:${point % 2 === 0 ? 'before' : 'after'}:STOP` })
       const end = zombie.ended
       await Promise.race([until(() => isStopped(zombie), 'the process to stop'), end])
       if (!isStopped(zombie)) continue
