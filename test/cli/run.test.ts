@@ -1,0 +1,168 @@
+/** `sluice run` and `sluice status` as a shell sees them: what is printed where, and the exit codes. */
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { ENDLESS, QUICKSTART, Workplace } from './command.ts'
+
+const SETTINGS = ['--set', 'input=in.ndjson', '--set', 'field=name', '--set', 'output=out']
+
+test('a finished job exits 0, writes its output once, and is finished when it is run again', async () => {
+  using place = new Workplace()
+  place.write('in.ndjson', '{"name":"a"}\n{"name":"b"}\n{"name":"a"}\n')
+  const first = await place.sluice('run', QUICKSTART, ...SETTINGS)
+  expect(first).toMatchObject({ code: 0, out: '' })
+  expect(first.err).toMatch(/running, generation 1\n[\s\S]*finished\n$/)
+  const lines = ['{"value":"a","count":1}', '{"value":"b","count":1}', '{"value":"a","count":2}']
+  expect(place.visible('out')).toEqual(lines)
+  expect(existsSync(join(place.directory, '.sluice', 'quickstart'))).toBe(true)
+  const again = await place.sluice('run', QUICKSTART)
+  expect(again.code).toBe(0)
+  expect(again.err).toMatch(/settings of the last run are used again: .*input/)
+  expect(again.err).toMatch(/has finished before/)
+  expect(place.visible('out')).toEqual(lines)
+})
+
+test('with --json events are JSON lines on stdout, and nothing else is', async () => {
+  using place = new Workplace()
+  place.write('in.ndjson', '{"name":"a"}\n')
+  const { code, out } = await place.sluice('run', QUICKSTART, ...SETTINGS, '--json')
+  expect(code).toBe(0)
+  const events = out
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { readonly event: string })
+  expect(events[0]).toMatchObject({ event: 'running', generation: 1, restored: null })
+  expect(events.at(-1)).toEqual({ event: 'ended', state: 'FINISHED' })
+  const completed = events.findLast((one) => one.event === 'completed')
+  expect(completed).toMatchObject({
+    sourcePositions: [{ operator: 'records', split: 'in.ndjson', position: { byte: 13 }, ended: true }],
+  })
+})
+
+test('status tells the whole shape, by id and by job file, and makes no store', async () => {
+  using place = new Workplace()
+  expect(await place.sluice('status', 'quickstart')).toMatchObject({ code: 2, out: '' })
+  expect(existsSync(join(place.directory, '.sluice'))).toBe(false)
+  place.write('in.ndjson', '{"name":"a"}\n')
+  expect((await place.sluice('run', QUICKSTART, ...SETTINGS, '--store', 'kept')).code).toBe(0)
+  const { code, out } = await place.sluice('status', 'quickstart', '--store', 'kept', '--json')
+  expect(code).toBe(0)
+  const status = JSON.parse(out) as { readonly lastCompleted: { readonly checkpoint: number; readonly at: string } }
+  expect(status).toMatchObject({
+    job: 'quickstart',
+    lineage: expect.stringMatching(/^[a-z0-9]{8,32}$/),
+    state: 'FINISHED',
+    generation: 1,
+    parallelism: 1,
+    committedThrough: status.lastCompleted.checkpoint,
+    alive: false,
+    restarts: 0,
+  })
+  expect(Date.parse(status.lastCompleted.at)).toBeGreaterThan(Date.parse('2020-01-01'))
+  expect((await place.sluice('status', QUICKSTART, '--store', 'kept')).out).toMatch(
+    /^quickstart: FINISHED, no process runs it\n/,
+  )
+  const unknown = await place.sluice('status', 'nobody', '--store', 'kept')
+  expect(unknown).toMatchObject({ code: 2, err: expect.stringMatching(/knows no job "nobody"/) })
+})
+
+test('what cannot run is refused with 2 and a reason, and leaves nothing behind', async () => {
+  using place = new Workplace()
+  place.write('in.ndjson', '{"name":"a"}\n')
+  place.write('empty.ts', 'export const job = 1\n')
+  place.write('broken.ts', 'throw new Error("no luck")\n')
+  const cases: readonly (readonly [readonly string[], RegExp])[] = [
+    [['run'], /missing required argument 'job'/],
+    [['walk'], /unknown command 'walk'/],
+    [['run', QUICKSTART, '--fast'], /unknown option '--fast'/],
+    [['run', 'gone.ts'], /there is no job file .*gone\.ts/],
+    [['run', '.'], /is not a file/],
+    [['run', 'empty.ts'], /does not export a job: write `export default defineJob/],
+    [['run', 'broken.ts'], /broken\.ts could not be loaded: no luck\n[\s\S]*broken\.ts:1/],
+    [['run', QUICKSTART], /setting "field" is missing: give it with --set field=…/],
+    [['run', QUICKSTART, ...SETTINGS, '--set', 'feild=x'], /does not know the setting "feild"/],
+    [['run', QUICKSTART, '--set', 'field'], /write it as --set name=value/],
+    [['run', QUICKSTART, '--restore', 'first'], /--restore first: give the number of a checkpoint, latest or none/],
+    [['run', QUICKSTART, ...SETTINGS, '--set', 'input=none/*'], /--set input is given twice/],
+    [['run', QUICKSTART, ...SETTINGS, '--restore', '7'], /no checkpoint 7/],
+  ]
+  for (const [argv, reason] of cases) {
+    const { code, err } = await place.sluice(...argv)
+    expect({ argv, code, err }).toEqual({ argv, code: 2, err: expect.stringMatching(reason) })
+  }
+  expect(existsSync(join(place.directory, 'out'))).toBe(false)
+})
+
+test('a job that fails for good exits 1 and says where', async () => {
+  using place = new Workplace()
+  place.write('in.ndjson', '{"name":"a"}\n{"name":\n')
+  const { code, err } = await place.sluice('run', QUICKSTART, ...SETTINGS)
+  expect(code).toBe(1)
+  expect(err).toMatch(/FAILED: .*in\.ndjson, byte 13/)
+  const status = await place.sluice('status', 'quickstart', '--json')
+  expect(JSON.parse(status.out)).toMatchObject({
+    state: 'FAILED',
+    alive: false,
+    failure: expect.stringContaining('byte 13'),
+  })
+})
+
+test.each(['SIGINT', 'SIGTERM'] as const)(
+  '%s stops with a last checkpoint; the next run goes on behind it',
+  async (signal) => {
+    using place = new Workplace()
+    const run = place.start('run', ENDLESS, '--json')
+    await run.says('"completed","checkpoint":2')
+    run.child.kill(signal)
+    const ended = await run.ended
+    expect(ended.code).toBe(signal === 'SIGINT' ? 130 : 143)
+    expect(ended.out).toMatch(/\{"event":"stopping","signal":"SIG.*"\}/)
+    expect(ended.out).toMatch(/\{"event":"ended","state":"STOPPED"\}\n$/)
+    expect(place.visible('out')).toEqual(['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'])
+    const next = place.start('run', ENDLESS, '--json')
+    await next.says('"restored":')
+    await next.says('"completed"')
+    next.child.kill(signal)
+    expect((await next.ended).out).toMatch(/"generation":2,"restored":[0-9]+/)
+    expect(place.visible('out')).toHaveLength(10)
+  },
+)
+
+test('a second signal ends a stop that hangs, at once', async () => {
+  using place = new Workplace()
+  const run = place.start('run', ENDLESS, '--set', 'stuck=true')
+  await run.says('running')
+  run.child.kill('SIGTERM')
+  await run.says('once more to exit at once')
+  run.child.kill('SIGINT')
+  expect((await run.ended).code).toBe(130)
+})
+
+test('a job that another process runs is refused with 3 and goes on undisturbed', async () => {
+  using place = new Workplace()
+  const run = place.start('run', ENDLESS, '--json')
+  await run.says('"completed"')
+  const second = await place.sluice('run', ENDLESS, '--json')
+  expect(second.code).toBe(3)
+  expect(JSON.parse(second.out)).toEqual({
+    event: 'fenced',
+    exitCode: 3,
+    error: expect.stringContaining(`run by process ${run.child.pid}`),
+  })
+  const { out } = await place.sluice('status', 'endless', '--json')
+  expect(JSON.parse(out)).toMatchObject({ state: 'RUNNING', alive: true, generation: 1 })
+  const over = place.start('run', ENDLESS, '--take-over')
+  expect((await run.ended).code).toBe(3)
+  await over.says('running, generation 2')
+  over.child.kill('SIGTERM')
+  expect((await over.ended).code).toBe(143)
+})
+
+test('who stops reading the events does not hurt the run', async () => {
+  using place = new Workplace()
+  writeFileSync(join(place.directory, 'in.ndjson'), '{"name":"a"}\n'.repeat(1000))
+  const run = place.start('run', QUICKSTART, ...SETTINGS, '--json')
+  run.child.stdout?.destroy()
+  expect((await run.ended).code).toBe(0)
+  expect(place.visible('out')).toHaveLength(1000)
+})
