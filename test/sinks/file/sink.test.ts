@@ -1,0 +1,95 @@
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
+import { json, parseJobId, parseOperatorId, TerminalError, type ValidateContext } from '../../../engine/api/index.ts'
+import { filePartCodec, isNameOf, visibleName } from '../../../sinks/file/committable.ts'
+import { fileSink } from '../../../sinks/file/sink.ts'
+
+const base = mkdtempSync(join(tmpdir(), 'sluice-file-sink-'))
+afterAll(() => rmSync(base, { recursive: true, force: true }))
+
+const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
+
+function context(ids: { readonly job?: string; readonly operator?: string } = {}): ValidateContext {
+  return {
+    job: parseJobId(ids.job ?? 'orders'),
+    operator: parseOperatorId(ids.operator ?? 'totals'),
+    parallelism: 1,
+    baseDirectory: base,
+    logger: silent,
+    signal: new AbortController().signal,
+  }
+}
+
+describe('validate', () => {
+  test('accepts a directory that can be made, and makes nothing', async () => {
+    await fileSink({ path: 'a/b/c', encode: json() }).validate(context())
+    expect(readdirSync(base)).toEqual([])
+  })
+
+  test('refuses a path below a file, and names the file', async () => {
+    writeFileSync(join(base, 'file'), '')
+    const validated = fileSink({ path: 'file/out', encode: json() }).validate(context())
+    await expect(validated).rejects.toThrow(TerminalError)
+    await expect(validated).rejects.toThrow(`${join(base, 'file')} is not a directory`)
+  })
+
+  test.skipIf(process.getuid?.() === 0)('refuses a directory that it may not write to', async () => {
+    mkdirSync(join(base, 'closed'))
+    chmodSync(join(base, 'closed'), 0o500)
+    await expect(fileSink({ path: 'closed/out', encode: json() }).validate(context())).rejects.toThrow(TerminalError)
+  })
+
+  test('refuses ids that make file names too long', async () => {
+    const sink = fileSink({ path: 'out', encode: json() })
+    await sink.validate(context({ job: 'j'.repeat(80), operator: 'o'.repeat(80) }))
+    await expect(sink.validate(context({ job: 'j'.repeat(100), operator: 'o'.repeat(100) }))).rejects.toThrow(/shorten/)
+  })
+})
+
+describe('options that cannot be meant are refused at once', () => {
+  test.each([
+    [{ path: '' }, /path is empty/],
+    [{ path: 'out', maxPartBytes: 0 }, /maxPartBytes/],
+    [{ path: 'out', maxPartBytes: Number.NaN }, /maxPartBytes/],
+    [{ path: 'out', extension: 'txt' }, /extension/],
+    [{ path: 'out', extension: '/../x' }, /extension/],
+  ])('%j', (options, message) => {
+    expect(() => fileSink({ encode: json(), ...options })).toThrow(message)
+  })
+})
+
+describe('names', () => {
+  const name = (generation: string, operator: string, counter: string): string =>
+    `orders--abcdefgh1234--${generation}--${operator}--0000--${counter}`
+
+  test('visible names sort in commit order', () => {
+    const inOrder = [
+      name('00000001', 'totals', '000000001'),
+      name('00000001', 'totals', '000000002'),
+      name('00000001', 'totals', '000000010'),
+      name('00000002', 'totals', '000000001'),
+      name('00000010', 'totals', '000000001'),
+    ].map((one) => visibleName(one, '.ndjson'))
+    expect(inOrder.toSorted()).toEqual(inOrder)
+    expect(inOrder[0]).toBe('part-00000001-totals-0000-000000001-orders-abcdefgh1234.ndjson')
+  })
+
+  test('an operator owns its names and no other operator does, dashes or not', () => {
+    const owner = (operator: string, job = 'orders') => ({ job, operator })
+    expect(isNameOf(name('00000001', 'totals', '000000001'), owner('totals'))).toBe(true)
+    expect(isNameOf(name('00000001', 'a--b', '000000001'), owner('a--b'))).toBe(true)
+    expect(isNameOf(name('00000001', 'a--b', '000000001'), owner('b'))).toBe(false)
+    expect(isNameOf(name('00000001', 'a--b', '000000001'), owner('a'))).toBe(false)
+    expect(isNameOf(name('00000001', 'totals', '000000001'), owner('totals', 'order'))).toBe(false)
+    expect(isNameOf('anything', owner('totals'))).toBe(false)
+  })
+})
+
+test('a committable that is none is refused', () => {
+  const part = { directory: '/d', name: 'n', visible: 'v', sizeBytes: 3 }
+  expect(filePartCodec.decode(filePartCodec.encode(part), 1)).toEqual(part)
+  expect(() => filePartCodec.decode(new TextEncoder().encode('{"name":1}'), 1)).toThrow(/not a file part/)
+  expect(() => filePartCodec.decode(filePartCodec.encode(part), 2)).toThrow(/version 2/)
+})
