@@ -1,18 +1,20 @@
 /**
- * Reads files block by block, the next block in flight while the current one is processed.
+ * Reads the files one after another, batch by batch. All waiting is in `#work`, one piece at a time (an open, a read or a close), which a
+ * poll may leave pending without losing anything; decoding happens in `poll`, so that a barrier never waits for it elsewhere.
  */
-import { createHash } from 'node:crypto'
-import { open, type FileHandle } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import {
-  TerminalError,
   messageOf,
+  TerminalError,
   type BadLine,
+  type Batch,
   type LineDecoder,
   type Polled,
   type SourceReader,
 } from '../../engine/api/index.ts'
-import type { FilePosition, FileSplit } from './source.ts'
+import { LineFile, type LineBlock } from './line-file.ts'
+import type { FilePosition } from './position.ts'
+import type { FileSplit } from './source.ts'
 
 export interface FileReaderOptions<T> {
   readonly baseDirectory: string
@@ -22,150 +24,154 @@ export interface FileReaderOptions<T> {
   readonly blockBytes: number
 }
 
-interface OpenFile {
+type FilePolled<T> = Polled<T, FileSplit, FilePosition>
+interface Assigned {
   readonly split: FileSplit
-  readonly handle: FileHandle
-  head: string
-  /** Of the next byte to read. */
-  readAt: number
-  /** Bytes read behind the last whole line. */
-  rest: Buffer
+  readonly position: FilePosition
 }
 
-const HEAD_BYTES = 4_096
-const NEWLINE = 10
+/** So that a batch of short lines does not hold the event loop for long. */
+const AIM_RECORDS = 4_096
+const FIRST_GUESS_LINE_BYTES = 64
 
 export class FileReader<T> implements SourceReader<T, FileSplit, FilePosition> {
   readonly #options: FileReaderOptions<T>
-  #queue: { readonly split: FileSplit; readonly position: FilePosition }[] = []
-  #file: OpenFile | undefined
-  #ahead: Promise<Polled<T, FileSplit, FilePosition>> | undefined
+  #queue: Assigned[] = []
+  #current: { readonly split: FileSplit; readonly file: LineFile } | undefined
+  #work: Promise<void> | undefined
+  #failure: { readonly error: unknown } | undefined
+  #lineBytes = FIRST_GUESS_LINE_BYTES
+  #isDisposed = false
 
   constructor(options: FileReaderOptions<T>) {
     this.#options = options
   }
 
-  assign(splits: readonly { readonly split: FileSplit; readonly position: FilePosition }[]): Promise<void> {
+  assign(splits: readonly Assigned[]): Promise<void> {
     this.#queue = [...splits]
     return Promise.resolve()
   }
 
-  async poll(): Promise<Polled<T, FileSplit, FilePosition>> {
-    const current = await (this.#ahead ?? this.#next())
-    this.#ahead = undefined
-    if (current.kind === 'records') {
-      this.#ahead = this.#next()
-      this.#ahead.catch(() => undefined) // Thrown by the next poll.
-    }
-    return current
+  poll(signal: AbortSignal): Promise<FilePolled<T>> | FilePolled<T> {
+    if (signal.aborted) return { kind: 'idle' }
+    return this.#next() ?? this.#wait(signal)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#ahead?.catch(() => undefined)
-    await this.#file?.handle.close()
-    this.#file = undefined
+    this.#isDisposed = true
+    await this.#work
+    await this.#current?.file[Symbol.asyncDispose]()
+    this.#current = undefined
   }
 
-  async #next(): Promise<Polled<T, FileSplit, FilePosition>> {
-    const file = this.#file ?? (await this.#open())
-    if (file === undefined) return { kind: 'ended' }
-    this.#file = file
-    const block = await this.#readLines(file)
-    if (block !== undefined) return this.#decode(file, block)
-    await file.handle.close()
-    this.#file = undefined
-    return { kind: 'split-ended', split: file.split }
+  async #wait(signal: AbortSignal): Promise<FilePolled<T>> {
+    const aborted = Promise.withResolvers<void>()
+    const onAbort = (): void => aborted.resolve()
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      for (;;) {
+        await Promise.race([this.#work, aborted.promise])
+        if (signal.aborted || this.#isDisposed) return { kind: 'idle' }
+        const polled = this.#next()
+        if (polled !== undefined) return polled
+      }
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+    }
   }
 
-  async #open(): Promise<OpenFile | undefined> {
-    const next = this.#queue.shift()
-    if (next === undefined) return undefined
-    const { split, position } = next
+  /** Undefined: `#work` has to end first. */
+  #next(): FilePolled<T> | undefined {
+    const current = this.#current
+    if (current?.file.hasBlock === true) {
+      const block = current.file.take(Math.min(this.#options.blockBytes, AIM_RECORDS * this.#lineBytes))
+      this.#readAhead()
+      return this.#decode(current.split, block)
+    }
+    if (this.#failure !== undefined) throw this.#failure.error
+    if (this.#work !== undefined) return undefined
+    if (current === undefined) {
+      const next = this.#queue.shift()
+      if (next === undefined) return { kind: 'ended' }
+      this.#start(() => this.#open(next))
+      return undefined
+    }
+    if (!current.file.isDrained) {
+      this.#start(() => current.file.read())
+      return undefined
+    }
+    this.#current = undefined
+    this.#start(() => current.file[Symbol.asyncDispose]())
+    return { kind: 'split-ended', split: current.split }
+  }
+
+  #readAhead(): void {
+    const file = this.#current?.file
+    if (file === undefined || !file.isLow || this.#work !== undefined || this.#failure !== undefined) return
+    this.#start(() => file.read())
+  }
+
+  async #open({ split, position }: Assigned): Promise<void> {
     const path = resolve(this.#options.baseDirectory, split.id)
-    let handle: FileHandle
-    try {
-      handle = await open(path, 'r')
-    } catch (error) {
-      throw new TerminalError(
-        `cannot read ${path}, which the checkpoint holds at byte ${position.byte}: ${messageOf(error)}`,
-        { cause: error },
-      )
-    }
-    try {
-      await checkUnchanged(handle, path, position)
-    } catch (error) {
-      await handle.close()
-      throw error
-    }
-    return { split, handle, head: position.head, readAt: position.byte, rest: Buffer.alloc(0) }
+    this.#current = { split, file: await LineFile.open(path, position, this.#options.blockBytes) }
   }
 
-  /** Whole lines, or the last one without its end; undefined at the end of the file. */
-  async #readLines(file: OpenFile): Promise<{ readonly bytes: Buffer; readonly offset: number } | undefined> {
-    let gathered = file.rest
-    const offset = file.readAt - gathered.length
-    for (;;) {
-      const buffer = Buffer.allocUnsafe(this.#options.blockBytes)
-      const { bytesRead } = await file.handle.read(buffer, 0, buffer.length, file.readAt)
-      if (file.readAt === 0 && file.head === '') file.head = headOf(buffer.subarray(0, Math.min(bytesRead, HEAD_BYTES)))
-      file.readAt += bytesRead
-      const bytes =
-        gathered.length === 0 ? buffer.subarray(0, bytesRead) : Buffer.concat([gathered, buffer.subarray(0, bytesRead)])
-      if (bytesRead === 0) {
-        file.rest = Buffer.alloc(0)
-        return bytes.length === 0 ? undefined : { bytes, offset }
-      }
-      const end = bytes.lastIndexOf(NEWLINE) + 1
-      if (end > 0) {
-        file.rest = Buffer.from(bytes.subarray(end))
-        return { bytes: bytes.subarray(0, end), offset }
-      }
-      gathered = bytes
-    }
-  }
-
-  #decode(
-    file: OpenFile,
-    block: { readonly bytes: Buffer; readonly offset: number },
-  ): Polled<T, FileSplit, FilePosition> {
-    const { values, bad } = this.#options.decode.decodeBlock(block.bytes)
-    const [first] = bad
-    if (first !== undefined && this.#options.onBadLine === 'fail') throw badLine(file.split, block.offset, first)
-    const { timestamp } = this.#options
-    const records = {
-      values,
-      skipped: bad.length,
-      ...(timestamp === undefined ? {} : { timestamps: values.map(timestamp) }),
-    }
-    return {
-      kind: 'records',
-      split: file.split,
-      records,
-      after: { byte: block.offset + block.bytes.length, head: file.head },
-    }
-  }
-}
-
-async function checkUnchanged(handle: FileHandle, path: string, position: FilePosition): Promise<void> {
-  const { size } = await handle.stat()
-  if (size < position.byte) {
-    throw new TerminalError(
-      `${path} has ${size} bytes, but ${position.byte} were read from it before: it shrank or was replaced. Bring the old file back`,
+  #start(work: () => Promise<void>): void {
+    this.#work = work().then(
+      () => {
+        this.#work = undefined
+      },
+      (error: unknown) => {
+        this.#work = undefined
+        // Thrown by the poll that gets there: what was read before is good.
+        this.#failure = { error }
+      },
     )
   }
-  if (position.head === '' || position.byte === 0) return
-  const length = Number.parseInt(position.head.slice(0, 4), 16)
-  const buffer = Buffer.alloc(length)
-  const { bytesRead } = await handle.read(buffer, 0, length, 0)
-  if (headOf(buffer.subarray(0, bytesRead)) === position.head) return
-  throw new TerminalError(
-    `${path} begins otherwise than when it was read up to byte ${position.byte}: it was rewritten. Bring the old file back`,
-  )
+
+  #decode(split: FileSplit, block: LineBlock): FilePolled<T> {
+    const { values, bad } = this.#options.decode.decodeBlock(block.bytes)
+    const [first] = bad
+    if (first !== undefined && this.#options.onBadLine === 'fail') {
+      this.#failure = { error: badLine(split, block.offset, first) }
+      throw this.#failure.error
+    }
+    this.#lineBytes = Math.max(1, block.bytes.length / Math.max(1, values.length + bad.length))
+    const { timestamp } = this.#options
+    const records: Batch<T> = {
+      values,
+      ...(bad.length === 0 ? {} : { skipped: bad.length }),
+      ...(timestamp === undefined ? {} : { timestamps: timestampsOf(values, timestamp, { split, block }) }),
+    }
+    return { kind: 'records', split, records, after: block.after }
+  }
 }
 
-/** Length (4 hex digits) and sha256 (16) of the file's first bytes. */
-function headOf(bytes: Buffer): string {
-  return bytes.length.toString(16).padStart(4, '0') + createHash('sha256').update(bytes).digest('hex').slice(0, 16)
+function timestampsOf<T>(
+  values: readonly T[],
+  timestamp: (record: T) => number,
+  { split, block }: { readonly split: FileSplit; readonly block: LineBlock },
+): Float64Array {
+  const timestamps = new Float64Array(values.length)
+  for (const [index, value] of values.entries()) {
+    const found = timestamp(value)
+    if (!Number.isFinite(found)) {
+      throw new TerminalError(
+        `${split.id}, record ${index + 1} from byte ${block.offset} on: its timestamp is ${String(found)}: ` +
+          `${excerptOf(value)}. Let \`timestamp\` give milliseconds since 1970`,
+      )
+    }
+    timestamps[index] = found
+  }
+  return timestamps
+}
+
+function excerptOf(value: unknown): string {
+  try {
+    return JSON.stringify(value)?.slice(0, 120) ?? String(value)
+  } catch (error) {
+    return messageOf(error)
+  }
 }
 
 function badLine(split: FileSplit, blockOffset: number, bad: BadLine): TerminalError {

@@ -3,9 +3,10 @@
  * another. Bounded: the files found at start, each to its end. Exactly-once: a position is a byte, and a file that shrank or was
  * rewritten below it is an error that names it (F20).
  */
-import { glob, stat } from 'node:fs/promises'
-import { isAbsolute, join, relative, resolve } from 'node:path'
+import { glob, readdir, stat } from 'node:fs/promises'
+import { isAbsolute, join, relative, resolve, sep } from 'node:path'
 import {
+  messageOf,
   TerminalError,
   type DiscoveredSplit,
   type LineDecoder,
@@ -13,6 +14,7 @@ import {
   type SourceContext,
   type ValidateContext,
 } from '../../engine/api/index.ts'
+import { FILE_START, type FilePosition } from './position.ts'
 import { FileReader } from './reader.ts'
 
 export interface FileSourceOptions<T> {
@@ -32,16 +34,16 @@ export interface FileSplit {
   readonly id: string
 }
 
-export interface FilePosition {
-  /** Everything before this byte was read. */
-  readonly byte: number
-  /** sha256 (16 hex digits) of the file's first bytes, up to 4,096 and at most `byte`: tells a rewritten file. */
-  readonly head: string
-}
+export type { FilePosition } from './position.ts'
 
 const DEFAULT_BLOCK_BYTES = 256 * 1024
 
+/** @throws TerminalError if `blockBytes` is not a positive integer */
 export function fileSource<T>(options: FileSourceOptions<T>): Source<T, FileSplit, FilePosition> {
+  const blockBytes = options.blockBytes ?? DEFAULT_BLOCK_BYTES
+  if (!Number.isSafeInteger(blockBytes) || blockBytes < 1) {
+    throw new TerminalError(`blockBytes of a file source is ${blockBytes}; give a positive number of bytes`)
+  }
   const findAll = async (baseDirectory: string): Promise<readonly string[]> => {
     const found = await findFiles(options.path, baseDirectory)
     if (found.length > 0) return found
@@ -60,7 +62,7 @@ export function fileSource<T>(options: FileSourceOptions<T>): Source<T, FileSpli
         ...known.map((split) => split.id),
         ...(await findFiles(options.path, context.baseDirectory)),
       ])
-      return [...ids].toSorted(byPath).map((id) => ({ split: { id }, start: { byte: 0, head: '' } }))
+      return [...ids].toSorted(byPath).map((id) => ({ split: { id }, start: FILE_START }))
     },
     createReader: (context) =>
       Promise.resolve(
@@ -69,7 +71,7 @@ export function fileSource<T>(options: FileSourceOptions<T>): Source<T, FileSpli
           decode: options.decode,
           onBadLine: options.onBadLine ?? 'fail',
           timestamp: options.timestamp,
-          blockBytes: options.blockBytes ?? DEFAULT_BLOCK_BYTES,
+          blockBytes,
         }),
       ),
   }
@@ -82,18 +84,34 @@ function byPath(a: string, b: string): number {
 /** Regular files only, hidden ones left out of directories, in path order. */
 async function findFiles(path: string, baseDirectory: string): Promise<readonly string[]> {
   const absolute = resolve(baseDirectory, path)
-  const info = await stat(absolute).catch(() => undefined)
-  const pattern = info?.isDirectory() === true ? join(path, '*') : path
-  if (info?.isFile() === true) return [nameOf(absolute, baseDirectory)]
   const found: string[] = []
-  for await (const match of glob(pattern, { cwd: baseDirectory })) {
-    const file = isAbsolute(match) ? match : resolve(baseDirectory, match)
-    if ((await stat(file)).isFile()) found.push(nameOf(file, baseDirectory))
+  for (const candidate of await candidatesFor(path, absolute, baseDirectory)) {
+    const info = await stat(candidate).catch((error: unknown) => {
+      throw new TerminalError(`cannot read ${candidate}: ${messageOf(error)}. Remove it, or make it readable`, {
+        cause: error,
+      })
+    })
+    if (info.isFile()) found.push(nameOf(candidate, baseDirectory))
   }
   return found.toSorted(byPath)
 }
 
+/** A path that exists is meant as it stands, with whatever characters; else it is a glob. */
+async function candidatesFor(path: string, absolute: string, baseDirectory: string): Promise<readonly string[]> {
+  const info = await stat(absolute).catch(() => undefined)
+  if (info?.isDirectory() === true) {
+    const names = await readdir(absolute)
+    return names.filter((name) => !name.startsWith('.')).map((name) => join(absolute, name))
+  }
+  if (info !== undefined) return [absolute]
+  const found: string[] = []
+  for await (const match of glob(path, { cwd: baseDirectory })) {
+    found.push(isAbsolute(match) ? match : resolve(baseDirectory, match))
+  }
+  return found
+}
+
 function nameOf(absolute: string, baseDirectory: string): string {
   const name = relative(baseDirectory, absolute)
-  return name.startsWith('..') ? absolute : name
+  return name === '..' || name.startsWith(`..${sep}`) ? absolute : name
 }

@@ -1,0 +1,86 @@
+/**
+ * How far a file was read, and what tells that it is still that file (F20): it may grow by whole lines, and nothing else. Contents are
+ * compared, not inode or times: a file that was copied back from elsewhere is as good as the old one.
+ */
+import { hash } from 'node:crypto'
+import type { FileHandle } from 'node:fs/promises'
+import { TerminalError } from '../../engine/api/index.ts'
+
+export interface FilePosition {
+  /** Everything before this byte was read. */
+  readonly byte: number
+  /** Print of the first bytes, up to 4,096; empty as long as nothing was read. */
+  readonly head: string
+  /** Print of the last bytes before `byte`, up to 1,024. */
+  readonly tail: string
+}
+
+export const FILE_START: FilePosition = { byte: 0, head: '', tail: '' }
+
+const HEAD_BYTES = 4_096
+const TAIL_BYTES = 1_024
+const NEWLINE = 10
+const LENGTH_DIGITS = 4
+
+/** `start`: what was first read of the file. */
+export function headOf(start: Buffer): string {
+  return printOf(start.subarray(0, HEAD_BYTES))
+}
+
+/** `block`: what was read last. */
+export function tailOf(block: Buffer): string {
+  return printOf(block.subarray(Math.max(0, block.length - TAIL_BYTES)))
+}
+
+/** @throws TerminalError if what was read up to `position` is not there any more as it was */
+export async function checkUnchanged(handle: FileHandle, path: string, position: FilePosition): Promise<void> {
+  if (position.byte === 0) return
+  const { size } = await handle.stat()
+  const cure = 'Bring the old file back; what is new belongs into a file of its own'
+  if (size < position.byte) {
+    throw new TerminalError(
+      `${path} has ${size} bytes, but it was read up to byte ${position.byte}: it was truncated or replaced, and ` +
+        `bytes ${size} to ${position.byte} are missing. ${cure}`,
+    )
+  }
+  const head = await readExactly(handle, 0, lengthIn(position.head))
+  if (printOf(head) !== position.head) {
+    throw new TerminalError(
+      `${path} begins otherwise than when it was read up to byte ${position.byte}: it was rewritten. ${cure}`,
+    )
+  }
+  const tailLength = lengthIn(position.tail)
+  const tail = await readExactly(handle, position.byte - tailLength, tailLength)
+  if (printOf(tail) !== position.tail) {
+    throw new TerminalError(
+      `${path} holds other bytes from ${position.byte - tailLength} to ${position.byte} than when they were read: ` +
+        `it was rewritten. ${cure}`,
+    )
+  }
+  if (size > position.byte && tail.at(-1) !== NEWLINE) {
+    throw new TerminalError(
+      `${path} ended at byte ${position.byte} without a line end and was read as complete, but goes on now: ` +
+        'its last line was not whole. Let files appear complete, by a rename',
+    )
+  }
+}
+
+/** Length (4 hex digits) and sha256 (the first 16). */
+function printOf(bytes: Buffer): string {
+  return bytes.length.toString(16).padStart(LENGTH_DIGITS, '0') + hash('sha256', bytes, 'hex').slice(0, 16)
+}
+
+function lengthIn(print: string): number {
+  return Number.parseInt(print.slice(0, LENGTH_DIGITS), 16)
+}
+
+async function readExactly(handle: FileHandle, from: number, length: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(length)
+  let filled = 0
+  while (filled < length) {
+    const { bytesRead } = await handle.read(bytes, filled, length - filled, from + filled)
+    if (bytesRead === 0) break
+    filled += bytesRead
+  }
+  return bytes.subarray(0, filled)
+}
