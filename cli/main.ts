@@ -2,8 +2,6 @@
  * The `sluice` command: parses, then loads only what the subcommand needs, so that it answers fast.
  */
 import { Command, CommanderError } from 'commander'
-import { messageOf } from '../engine/api/errors.ts'
-import { exitCodeOf } from '../engine/host/exit-code.ts'
 import type { PlanFlags } from './plan.ts'
 import type { RunFlags } from './run.ts'
 import type { StatusFlags } from './status.ts'
@@ -28,6 +26,10 @@ export async function main(argv: readonly string[]): Promise<number> {
     return code
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    const [{ messageOf }, { exitCodeOf }] = await Promise.all([
+      import('../engine/api/errors.ts'),
+      import('../engine/host/exit-code.ts'),
+    ])
     process.stderr.write(`sluice: ${messageOf(error)}\n`)
     return exitCodeOf(error)
   } finally {
