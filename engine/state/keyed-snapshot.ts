@@ -1,178 +1,268 @@
 /**
- * One snapshot of keyed state being written, in slices, while records flow on. Per key group either a full base or a delta since the
- * base checkpoint; a group is rebased when its deltas outweigh its base, its chain is long, or most of it changed.
+ * One snapshot of keyed state being written, in slices, while records flow on. Per key group either a full base or a delta since the base
+ * checkpoint; one blob in all.
+ *
+ *   cut ─▶ encodeSlice… (group by group, then the blob is put together) ─▶ finish ─▶ handle
+ *            ▲ beforeChange, beforeClear: what is about to change is captured first
+ *
+ * - F31: what is encoded is the state as of the cut: an entry is encoded once, before it changes, or not at all.
+ * - T2: entries written after the cut carry a later stamp and are passed over.
+ * - T3: a slice is bounded by entries and by bytes.
  */
 import { assert } from '../api/index.ts'
 import type { BlobReference, KeyedStateHandle } from '../checkpoint/manifest.ts'
-import type { Entry, KeyedStateBackend } from './keyed-state-backend.ts'
-import { encodeChunk } from './segment-codec.ts'
+import { CLEAR, entriesOf, partsOf, SLOT, slotOf, type Body, type Entry, type KeyGroup, type Slot } from './entry.ts'
+import { handleOf, type Chains } from './segment-chains.ts'
+import { SectionWriter, segmentHeader, type StateNames } from './segment-codec.ts'
 
-/** A stretch of a blob that belongs to one key group's chain. */
-export interface Segment {
-  readonly blob: BlobReference | undefined
-  readonly offset: number
-  readonly length: number
-  /** Only until the group is decoded. */
-  readonly bytes: Uint8Array
-  /** The state index of each column. */
-  readonly columns: readonly number[]
-}
+/** About 1 ms: an entry costs its bytes and this much for being visited. */
+const SLICE_COST = 192 * 1024
+const ENTRY_COST = 16
+const CHUNK_BYTES = 48 * 1024
+const FIRST_CHUNK_ENTRIES = 64
+const MOST_CHUNK_ENTRIES = 4_096
+/** Captured entries are encoded when so many wait, wherever the slices are. */
+const CAPTURED_ENTRIES = 256
+const COPY_BYTES = 1024 * 1024
 
-const SLICE_ENTRIES = 2_048
-const MAX_CHAIN = 32
-const NO_BYTES = new Uint8Array()
-
-interface Options {
+export interface SnapshotOptions {
   readonly checkpoint: number
+  /** Unique per snapshot of this backend, abandoned ones included. */
   readonly number: number
   readonly cutEpoch: number
   readonly baseEpoch: number
-  readonly dirty: readonly Entry[]
-  readonly backend: KeyedStateBackend
-  readonly width: number
-  done(): void
+  /** Groups to look at, each with what is dirty since the base. */
+  readonly work: readonly { readonly group: KeyGroup; readonly dirty: readonly (readonly Entry[])[] }[]
+  readonly rebase: ReadonlySet<number>
+  readonly chains: Chains
+  readonly states: StateNames
+  /** Nothing is pending any more. */
+  encoded(snapshot: KeyedSnapshot): void
+  propose(checkpoint: number, chains: Chains): void
 }
 
 export class KeyedSnapshot {
-  readonly #options: Options
-  readonly #rebase = new Set<number>()
+  readonly #options: SnapshotOptions
+  readonly #isRebased: boolean[] = []
   readonly #chunks = new Map<number, Uint8Array[]>()
-  readonly #work: Iterator<Entry>
+  readonly #captured = new Map<number, SectionWriter>()
+  /** Bodies that were cleared while their group's base is being written. */
+  readonly #detached = new Map<number, Body[]>()
+  readonly #writer: SectionWriter
+  #position = 0
+  #current: Iterator<Entry> | undefined
+  #chunkEntries = FIRST_CHUNK_ENTRIES
+  #assembly: Assembly | undefined
+  #state: 'encoding' | 'encoded' | 'finished' | 'abandoned' = 'encoding'
 
-  constructor(options: Options) {
+  constructor(options: SnapshotOptions) {
     this.#options = options
-    this.#chooseRebases()
-    this.#work = this.#entries()
+    this.#writer = new SectionWriter(options.states)
+    for (const keyGroup of options.rebase) this.#isRebased[keyGroup] = true
   }
 
   /** Encodes the next slice; true when all is encoded. */
   encodeSlice(): boolean {
-    const slice = new Map<number, Entry[]>()
-    let ended = false
-    for (let count = 0; count < SLICE_ENTRIES; count += 1) {
-      const next = this.#work.next()
-      if (next.done === true) {
-        ended = true
-        break
-      }
-      const entry = next.value
-      if (!this.#isPending(entry)) continue
-      entry.encodedFor = this.#options.number
-      const list = slice.get(entry.keyGroup)
-      if (list === undefined) slice.set(entry.keyGroup, [entry])
-      else list.push(entry)
-    }
-    for (const [keyGroup, entries] of slice) this.#encode(keyGroup, entries)
-    return ended
+    if (this.#state !== 'encoding') return true
+    let cost = 0
+    while (cost < SLICE_COST && this.#assembly === undefined) cost += this.#encodeChunk()
+    if (this.#assembly === undefined || cost >= SLICE_COST || !this.#assembly.copySlice()) return false
+    this.#state = 'encoded'
+    return true
   }
 
-  /** (F31) The entry is about to be changed, or seen by somebody who may change it. */
+  /** The entry is about to be changed, or seen by somebody who may change it (F31). */
   beforeChange(entry: Entry): void {
-    if (!this.#isPending(entry)) return
-    entry.encodedFor = this.#options.number
-    this.#encode(entry.keyGroup, [entry])
+    if (this.#isPending(entry)) this.#capture(entry)
+  }
+
+  /** A body is about to be detached. Its entries stay as they are; those that no dirty list knows are remembered here. */
+  beforeClear(body: Body): void {
+    const { index } = body.slot.group
+    if (this.#isRebased[index] !== true || this.#state !== 'encoding' || this.#assembly !== undefined) return
+    const bodies = this.#detached.get(index)
+    if (bodies === undefined) this.#detached.set(index, [body])
+    else bodies.push(body)
   }
 
   /** After all slices: one blob to store, and the handle once it is stored. */
   finish(): { readonly bytes: Uint8Array | null; handle(blob: BlobReference | null): KeyedStateHandle } {
-    const { backend, checkpoint } = this.#options
-    this.#options.done()
-    const parts: Uint8Array[] = []
-    const places = new Map<number, readonly [number, number]>()
-    let offset = 0
-    for (const [keyGroup, chunks] of this.#chunks) {
-      const length = chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0)
-      places.set(keyGroup, [offset, length])
-      parts.push(...chunks)
-      offset += length
-    }
-    const bytes = parts.length === 0 ? null : Buffer.concat(parts, offset)
+    const assembly = this.#assembly
+    assert(
+      this.#state === 'encoded' && assembly !== undefined,
+      () => `a snapshot that is ${this.#state} cannot be finished`,
+    )
+    this.#state = 'finished'
+    const bytes = assembly.bytes.byteLength === 0 ? null : assembly.bytes
+    const { places } = assembly
+    this.#assembly = undefined
     return {
       bytes,
       handle: (blob) => {
+        const { checkpoint, states } = this.#options
+        assert(this.#state === 'finished', () => `checkpoint ${checkpoint} was abandoned before its handle was made`)
         assert((blob === null) === (bytes === null), () => 'a snapshot with new entries needs its blob')
         const chains = this.#newChains(blob, places)
-        backend.propose(checkpoint, chains)
-        return handleOf(backend.descriptors, chains)
+        this.#options.propose(checkpoint, chains)
+        return handleOf(states, chains)
       },
     }
   }
 
-  /** The checkpoint was abandoned before `handle` was asked for: nothing of it is kept. */
+  /** The checkpoint is given up: nothing of the snapshot is kept; dirty lists stay with the backend (F30). */
   abandon(): void {
-    this.#options.done()
-  }
-
-  #newChains(blob: BlobReference | null, places: ReadonlyMap<number, readonly [number, number]>): readonly (readonly Segment[])[] {
-    const { backend, width } = this.#options
-    const columns = Array.from({ length: width }, (_, index) => index)
-    return backend.chains.map((chain, keyGroup) => {
-      const kept = this.#rebase.has(keyGroup) ? [] : chain
-      const place = places.get(keyGroup)
-      if (place === undefined || blob === null) return kept
-      return [...kept, { blob, offset: place[0], length: place[1], bytes: NO_BYTES, columns }]
-    })
+    this.#state = 'abandoned'
+    this.#assembly = undefined
+    this.#current = undefined
+    this.#chunks.clear()
+    this.#captured.clear()
+    this.#detached.clear()
+    this.#options.encoded(this)
   }
 
   #isPending(entry: Entry): boolean {
     const { number, cutEpoch, baseEpoch } = this.#options
     if (entry.encodedFor === number || entry.writtenIn > cutEpoch) return false
-    return entry.writtenIn > baseEpoch || this.#rebase.has(entry.keyGroup)
+    if (entry.kind !== SLOT && entry.kind !== CLEAR && entry.body.endedIn <= cutEpoch) return false
+    if (this.#isRebased[slotOf(entry).group.index] === true) return !entry.dead
+    return entry.writtenIn > baseEpoch
   }
 
-  *#entries(): Generator<Entry> {
-    for (const keyGroup of this.#rebase) yield* this.#options.backend.group(keyGroup).values()
-    yield* this.#options.dirty
-  }
-
-  #encode(keyGroup: number, entries: readonly Entry[]): void {
-    const dead: number[] = []
-    const columns: unknown[][] = Array.from({ length: this.#options.width }, () => [])
-    for (const [row, entry] of entries.entries()) {
-      if (entry.dead) dead.push(row)
-      for (const [state, column] of columns.entries()) column.push(entry.dead ? null : entry.cells[state])
+  #capture(entry: Entry): void {
+    entry.encodedFor = this.#options.number
+    const { index } = slotOf(entry).group
+    let writer = this.#captured.get(index)
+    if (writer === undefined) {
+      writer = new SectionWriter(this.#options.states)
+      this.#captured.set(index, writer)
     }
-    const bytes = encodeChunk([entries.map((entry) => entry.key), dead, columns])
-    const chunks = this.#chunks.get(keyGroup)
-    if (chunks === undefined) this.#chunks.set(keyGroup, [bytes])
+    writer.add(entry, true)
+    if (writer.count >= CAPTURED_ENTRIES) this.#put(index, writer.take())
+  }
+
+  /** Encodes some entries of the current group; answers what it cost. */
+  #encodeChunk(): number {
+    const { work, number } = this.#options
+    const task = work[this.#position]
+    if (task === undefined) {
+      this.#assembly = new Assembly(this.#chunks)
+      this.#chunks.clear()
+      this.#options.encoded(this)
+      return 0
+    }
+    const index = task.group.index
+    this.#current ??= this.#entriesOf(task)
+    let visited = 0
+    let ended = false
+    while (visited < MOST_CHUNK_ENTRIES && this.#writer.count < this.#chunkEntries) {
+      const next = this.#current.next()
+      if (next.done === true) {
+        ended = true
+        break
+      }
+      visited += 1
+      const entry = next.value
+      if (!this.#isPending(entry)) continue
+      entry.encodedFor = number
+      this.#writer.add(entry, false)
+    }
+    let cost = visited * ENTRY_COST + this.#encodeAdded(index)
+    if (ended && !this.#takeDetached(index)) {
+      cost += this.#putCaptured(index)
+      this.#current = undefined
+      this.#position += 1
+    }
+    return cost + ENTRY_COST
+  }
+
+  #encodeAdded(index: number): number {
+    const { count } = this.#writer
+    if (count === 0) return 0
+    const bytes = this.#writer.take()
+    this.#put(index, bytes)
+    const fitting = Math.ceil((CHUNK_BYTES * count) / bytes.byteLength)
+    this.#chunkEntries = Math.max(1, Math.min(MOST_CHUNK_ENTRIES, this.#chunkEntries * 4, fitting))
+    return bytes.byteLength
+  }
+
+  /** Bodies that were cleared meanwhile come after the others. */
+  #takeDetached(index: number): boolean {
+    const body = this.#detached.get(index)?.pop()
+    if (body === undefined) return false
+    this.#current = partsOf(body)
+    return true
+  }
+
+  #putCaptured(index: number): number {
+    const writer = this.#captured.get(index)
+    this.#captured.delete(index)
+    if (writer === undefined || writer.count === 0) return 0
+    const bytes = writer.take()
+    this.#put(index, bytes)
+    return bytes.byteLength
+  }
+
+  #put(index: number, bytes: Uint8Array): void {
+    const chunks = this.#chunks.get(index)
+    if (chunks === undefined) this.#chunks.set(index, [segmentHeader(this.#options.states), bytes])
     else chunks.push(bytes)
   }
 
-  #chooseRebases(): void {
-    const { backend, baseEpoch, dirty } = this.#options
-    const touched = new Map<number, number>()
-    for (const entry of dirty) touched.set(entry.keyGroup, (touched.get(entry.keyGroup) ?? 0) + 1)
-    for (const [keyGroup, chain] of backend.chains.entries()) {
-      if (baseEpoch < 0) {
-        if ((backend.groups[keyGroup]?.size ?? 0) > 0) this.#rebase.add(keyGroup)
-        continue
-      }
-      const count = touched.get(keyGroup)
-      if (count === undefined || backend.isUndecoded(keyGroup)) continue
-      const [base, ...deltas] = chain
-      const deltaBytes = deltas.reduce((sum, segment) => sum + segment.length, 0)
-      const size = backend.groups[keyGroup]?.size ?? 0
-      const heavy = base === undefined || deltaBytes >= base.length || chain.length >= MAX_CHAIN || count * 2 >= size
-      if (heavy) this.#rebase.add(keyGroup)
-    }
+  #entriesOf({ group, dirty }: SnapshotOptions['work'][number]): Iterator<Entry> {
+    if (this.#isRebased[group.index] !== true)
+      return dirty.length === 1 ? (dirty[0] ?? []).values() : dirty.flat().values()
+    const hasBodies = this.#options.states.some(([, kind]) => kind !== 'value')
+    return hasBodies ? allEntries(group.slots) : group.slots.values()
+  }
+
+  #newChains(blob: BlobReference | null, places: Assembly['places']): Chains {
+    const { chains, rebase } = this.#options
+    return chains.map((chain, keyGroup) => {
+      const kept = rebase.has(keyGroup) ? [] : chain
+      const place = places.get(keyGroup)
+      return place === undefined || blob === null ? kept : [...kept, { blob, offset: place[0], length: place[1] }]
+    })
   }
 }
 
-function handleOf(
-  descriptors: KeyedStateBackend['descriptors'],
-  chains: readonly (readonly Segment[])[],
-): KeyedStateHandle {
-  const blobs = new Map<BlobReference, number>()
-  const indexOf = (blob: BlobReference): number => {
-    const known = blobs.get(blob)
-    if (known !== undefined) return known
-    blobs.set(blob, blobs.size)
-    return blobs.size - 1
+function* allEntries(slots: ReadonlyMap<string, Slot>): Generator<Entry, void, undefined> {
+  for (const slot of slots.values()) {
+    if (slot.bodies === undefined) yield slot
+    else yield* entriesOf(slot)
   }
-  const keyGroups = chains.flatMap((chain, keyGroup) => {
-    const segments = chain.flatMap(({ blob, offset, length }) => (blob === undefined ? [] : [[indexOf(blob), offset, length] as const]))
-    return segments.length === 0 ? [] : [{ keyGroup, segments }]
-  })
-  const kinds = Object.fromEntries(Object.entries(descriptors).map(([name, { kind }]) => [name, { kind }]))
-  return { format: 1, descriptors: kinds, blobs: [...blobs.keys()], keyGroups }
+}
+
+/** Puts the blob together in slices: copying hundreds of megabytes at once would hold the event loop (T3). */
+class Assembly {
+  readonly bytes: Buffer
+  readonly places = new Map<number, readonly [offset: number, length: number]>()
+  readonly #chunks: Uint8Array[] = []
+  #next = 0
+  #at = 0
+
+  constructor(chunksOf: ReadonlyMap<number, readonly Uint8Array[]>) {
+    let offset = 0
+    for (const [keyGroup, chunks] of chunksOf) {
+      const start = offset
+      for (const chunk of chunks) {
+        this.#chunks.push(chunk)
+        offset += chunk.byteLength
+      }
+      this.places.set(keyGroup, [start, offset - start])
+    }
+    this.bytes = Buffer.allocUnsafeSlow(offset)
+  }
+
+  /** True when all is copied. */
+  copySlice(): boolean {
+    const end = this.#at + COPY_BYTES
+    while (this.#at < end) {
+      const chunk = this.#chunks[this.#next]
+      if (chunk === undefined) return true
+      this.bytes.set(chunk, this.#at)
+      this.#at += chunk.byteLength
+      this.#next += 1
+    }
+    return this.#next >= this.#chunks.length
+  }
 }

@@ -3,96 +3,153 @@
  *
  * - F30: dirty lists are kept per epoch until a completed checkpoint covers them; a delta is everything since the named base.
  * - F31: while a snapshot is being written, the first get of an object, set or delete of an entry last written in or before the cut
- *   encodes it into the snapshot before the caller sees it.
- * - T2: what is written after the cut carries a later stamp and is skipped by the snapshot.
+ *   captures it for the snapshot before the caller sees it.
+ * - T2: what is written after the cut carries a later stamp and is passed over by the snapshot.
  * - A deleted entry stays as a tombstone until a completed checkpoint covers it.
  */
-import { assert, TerminalError } from '../api/index.ts'
+import { assert, CorruptCheckpointError, messageOf } from '../api/index.ts'
 import type { KeyedStateHandle } from '../checkpoint/manifest.ts'
 import type { StateDescriptor } from '../graph/job-graph.ts'
-import { assertWellFormed, keyGroupOf, keyString } from './keys.ts'
-import { KeyedSnapshot, type Segment } from './keyed-snapshot.ts'
-import { decodeSegment } from './segment-codec.ts'
-import { createHandle } from './state-handles.ts'
+import { KeyGroup, release, sizeOf, Slot, slotOf, type Body, type Clear, type Entry } from './entry.ts'
+import { assertWellFormed, keyString } from './key-encoding.ts'
+import { applySegment, settleDecoded } from './key-group-decoder.ts'
+import { keyGroupOf } from './key-group.ts'
+import { KeyedSnapshot } from './keyed-snapshot.ts'
+import { blobsToLeave, chooseRebases, type GroupFacts } from './rebase.ts'
+import { assertCompatible, chainsOf, type Chains, type Segment } from './segment-chains.ts'
+import type { StateNames } from './segment-codec.ts'
+import { createHandles } from './state-handles.ts'
 
-/** One key's cells, one per state. Mutable, owned by the backend. */
-export interface Entry {
-  readonly key: string
-  readonly keyGroup: number
-  readonly cells: unknown[]
-  dead: boolean
-  writtenIn: number
-  /** Number of the snapshot that has encoded it last. */
-  encodedFor: number
-}
+export { restoreKeyedState } from './restore-keyed-state.ts'
+export type { KeyedSnapshot } from './keyed-snapshot.ts'
 
-/** A state that was never written, or cleared. */
-export const UNSET = undefined
-
-export class KeyedStateBackend {
-  readonly handles: Readonly<Record<string, unknown>>
+export interface KeyedStateOptions {
   readonly descriptors: Readonly<Record<string, StateDescriptor>>
   readonly maxParallelism: number
-  readonly groups: (Map<string, Entry> | undefined)[]
-  /** Of the newest completed checkpoint: each key group's base, then its deltas. */
-  chains: readonly (readonly Segment[])[]
-  /** Segments not decoded yet, by key group. */
-  readonly #undecoded = new Map<number, readonly Segment[]>()
-  readonly #width: number
-  readonly #names: readonly string[]
-  readonly #dirty = new Map<number, Entry[]>()
+  /** Both included; by default all. */
+  readonly firstKeyGroup?: number
+  readonly lastKeyGroup?: number
+  /** Deep-freezes what `get` returns. */
+  readonly freeze?: boolean
+}
+
+export function createKeyedStateBackend(options: KeyedStateOptions): KeyedStateBackend {
+  const { descriptors, maxParallelism, ...rest } = options
+  return new KeyedStateBackend(descriptors, maxParallelism, rest)
+}
+
+export class KeyedStateBackend {
+  /** One per descriptor name, bound to the current key: ValueState, ListState or MapState. */
+  readonly handles: Readonly<Record<string, unknown>>
+  readonly maxParallelism: number
+  readonly firstKeyGroup: number
+  readonly lastKeyGroup: number
+  readonly #states: StateNames
+  readonly #groups: KeyGroup[]
+  /** Of the newest completed checkpoint. */
+  #chains: Chains
+  /** Restored groups that are only bytes yet; they are as their chain says. */
+  readonly #undecoded = new Map<number, readonly Uint8Array[]>()
   readonly #epochOf = new Map<number, number>()
-  /** What the chains will be if this checkpoint completes (F30: nothing refers to a blob of one that did not). */
-  #proposed: { readonly checkpoint: number; readonly chains: readonly (readonly Segment[])[] } | undefined
-  #dirtyNow: Entry[] = []
+  /** What the chains will be if this checkpoint completes: nothing refers to a blob of one that did not (F30). */
+  #proposed: { readonly checkpoint: number; readonly chains: Chains } | undefined
+  /** Groups with something dirty in the current epoch; with something in earlier ones. */
+  #touched: KeyGroup[] = []
+  readonly #behind = new Set<KeyGroup>()
+  /** Tombstones by epoch: what a completed checkpoint lets go. */
+  readonly #graves = new Map<number, Entry[]>()
   #epoch = 1
-  #key = ''
-  #keyGroup = 0
-  #entry: Entry | undefined
+  #key: string | undefined
+  #group: KeyGroup
+  #slot: Slot | undefined
   #snapshot: KeyedSnapshot | undefined
   #snapshots = 0
 
-  constructor(descriptors: Readonly<Record<string, StateDescriptor>>, maxParallelism: number) {
-    this.descriptors = descriptors
+  constructor(
+    descriptors: Readonly<Record<string, StateDescriptor>>,
+    maxParallelism: number,
+    options: Omit<KeyedStateOptions, 'descriptors' | 'maxParallelism'> = {},
+  ) {
     this.maxParallelism = maxParallelism
-    this.#names = Object.keys(descriptors)
-    this.#width = this.#names.length
-    this.groups = Array.from({ length: maxParallelism })
-    this.chains = Array.from({ length: maxParallelism }, () => [])
-    this.#dirty.set(this.#epoch, this.#dirtyNow)
-    this.handles = Object.fromEntries(
-      Object.entries(descriptors).map(([name, descriptor], index) => [name, createHandle(descriptor, index, this)]),
-    )
+    this.firstKeyGroup = options.firstKeyGroup ?? 0
+    this.lastKeyGroup = options.lastKeyGroup ?? maxParallelism - 1
+    this.#states = Object.entries(descriptors).map(([name, { kind }]) => [name, kind] as const)
+    this.#groups = Array.from({ length: maxParallelism }, (_, index) => new KeyGroup(index))
+    this.#group = this.#groupAt(this.firstKeyGroup)
+    this.#chains = this.#groups.map(() => [])
+    this.handles = createHandles(descriptors, this, options.freeze ?? false)
   }
 
   /** Selects the key that handles act on. @throws TerminalError for what is no key */
   setCurrentKey(key: unknown): void {
-    const text = keyString(key)
-    if (text === this.#key && this.#entry !== undefined) return
+    const text = typeof key === 'string' && key.charCodeAt(0) !== 1 ? key : keyString(key)
+    if (text === this.#key) return
+    const keyGroup = keyGroupOf(text, this.maxParallelism)
+    const group = this.#groupAt(keyGroup)
+    if (this.#undecoded.size > 0) this.#decode(keyGroup)
+    const slot = group.slots.get(text)
+    if (slot === undefined) assertWellFormed(text)
     this.#key = text
-    this.#keyGroup = keyGroupOf(text, this.maxParallelism)
-    this.#entry = (this.groups[this.#keyGroup] ?? this.group(this.#keyGroup)).get(text)
+    this.#group = group
+    this.#slot = slot
   }
 
-  /** The cell of the current key; the caller may mutate what it gets. */
-  read(state: number): unknown {
-    const entry = this.#entry
-    if (entry === undefined || entry.dead) return UNSET
-    const cell = entry.cells[state]
-    if (typeof cell === 'object' && this.#snapshot !== undefined) this.#snapshot.beforeChange(entry)
-    return cell
+  /** The current key's slot, to read from. */
+  get slot(): Slot | undefined {
+    return this.#slot
   }
 
-  write(state: number, value: unknown): void {
-    const entry = this.#entry ?? this.#create()
+  /** The snapshot that is being encoded: entries with objects are shown to it before they are handed out (F31). */
+  get snapshot(): KeyedSnapshot | undefined {
+    return this.#snapshot
+  }
+
+  /** The current key's slot, its values about to be changed. */
+  writeSlot(): Slot {
+    const slot = this.ensureSlot()
+    if (this.#snapshot !== undefined) this.#snapshot.beforeChange(slot)
+    if (slot.writtenIn !== this.#epoch) this.#stamp(slot, slot.group)
+    return slot
+  }
+
+  /** The current key's slot, made if there is none; its values stay as they are. */
+  ensureSlot(): Slot {
+    const known = this.#slot
+    if (known !== undefined) return known
+    const key = this.#key
+    assert(key !== undefined, () => 'state was used while no key was selected')
+    const group = this.#group
+    assert(
+      group.index >= this.firstKeyGroup && group.index <= this.lastKeyGroup,
+      () => `key group ${group.index} is not of this subtask (${this.firstKeyGroup} to ${this.lastKeyGroup})`,
+    )
+    const slot = new Slot(key, group)
+    group.slots.set(key, slot)
+    group.entryCount += 1
+    this.#slot = slot
+    return slot
+  }
+
+  /** An entry below a slot is about to be changed. */
+  beforeWrite(entry: Entry): void {
     if (this.#snapshot !== undefined) this.#snapshot.beforeChange(entry)
-    if (entry.writtenIn !== this.#epoch) {
-      entry.writtenIn = this.#epoch
-      this.#dirtyNow.push(entry)
-    }
-    entry.dead = false
-    entry.cells[state] = value
-    if (value === UNSET && entry.cells.every((cell) => cell === UNSET)) entry.dead = true
+    if (entry.writtenIn !== this.#epoch) this.#stamp(entry, slotOf(entry).group)
+  }
+
+  /** It is dead since now: it may go once a completed checkpoint covers this epoch. */
+  bury(entry: Entry): void {
+    const graves = this.#graves.get(this.#epoch)
+    if (graves === undefined) this.#graves.set(this.#epoch, [entry])
+    else graves.push(entry)
+  }
+
+  /** A body is cleared as a whole: detached, in favour of a range tombstone. */
+  detach(body: Body, clear: Clear): void {
+    if (this.#snapshot !== undefined) this.#snapshot.beforeClear(body)
+    body.endedIn = this.#epoch
+    body.slot.group.entryCount -= sizeOf(body)
+    this.beforeWrite(clear)
+    this.bury(clear)
   }
 
   /** The synchronous cut. `base`: newest completed checkpoint or null. One snapshot at a time. */
@@ -100,123 +157,163 @@ export class KeyedStateBackend {
     assert(this.#snapshot === undefined, () => `snapshot of ${checkpoint} begun while another is being written`)
     const baseEpoch = base === null ? -1 : this.#epochOf.get(base)
     assert(baseEpoch !== undefined, () => `base ${base} of checkpoint ${checkpoint} is not known to this state`)
-    this.#epochOf.set(checkpoint, this.#epoch)
+    const cutEpoch = this.#epoch
+    this.#epochOf.set(checkpoint, cutEpoch)
     this.#snapshots += 1
-    const dirty = [...this.#dirty.entries()].flatMap(([epoch, list]) => (epoch > baseEpoch ? list : []))
+    for (const group of this.#touched) {
+      group.earlier.push({ epoch: cutEpoch, entries: group.dirty })
+      group.dirty = []
+      this.#behind.add(group)
+    }
+    this.#touched = []
+    this.#epoch += 1
+    const rebase = base === null ? this.#allHeld() : this.#chooseRebases(baseEpoch)
+    const groups = new Set(this.#behind)
+    for (const keyGroup of rebase) groups.add(this.#groupAt(keyGroup))
     this.#snapshot = new KeyedSnapshot({
       checkpoint,
       number: this.#snapshots,
-      cutEpoch: this.#epoch,
+      cutEpoch,
       baseEpoch,
-      dirty,
-      backend: this,
-      width: this.#width,
-      done: () => {
-        this.#snapshot = undefined
+      work: [...groups].map((group) => ({ group, dirty: dirtySince(group, baseEpoch) })),
+      rebase,
+      chains: this.#chains,
+      states: this.#states,
+      encoded: (snapshot) => {
+        if (this.#snapshot === snapshot) this.#snapshot = undefined
+      },
+      propose: (of, chains) => {
+        this.#proposed = { checkpoint: of, chains }
       },
     })
-    this.#epoch += 1
-    this.#dirtyNow = []
-    this.#dirty.set(this.#epoch, this.#dirtyNow)
     return this.#snapshot
   }
 
-  /** A snapshot is stored; its chains count once `checkpoint` has completed. */
-  propose(checkpoint: number, chains: readonly (readonly Segment[])[]): void {
-    this.#proposed = { checkpoint, chains }
-  }
-
-  /** `checkpoint` completed: dirty lists it covers may go, and tombstones in them. */
+  /** `checkpoint` completed: dirty lists that it covers may go, and tombstones. */
   completed(checkpoint: number): void {
     const through = this.#epochOf.get(checkpoint)
     if (through === undefined) return
-    if (this.#proposed?.checkpoint === checkpoint) this.chains = this.#proposed.chains
+    if (this.#proposed?.checkpoint === checkpoint) this.#chains = this.#proposed.chains
     this.#proposed = undefined
-    for (const [epoch, list] of this.#dirty) {
+    for (const group of this.#behind) {
+      group.earlier = group.earlier.filter(({ epoch }) => epoch > through)
+      if (group.earlier.length === 0) this.#behind.delete(group)
+    }
+    for (const [epoch, entries] of this.#graves) {
       if (epoch > through) continue
-      for (const entry of list) {
-        if (entry.dead && entry.writtenIn <= through && entry !== this.#entry) this.groups[entry.keyGroup]?.delete(entry.key)
-      }
-      this.#dirty.delete(epoch)
+      this.#graves.delete(epoch)
+      for (const entry of entries) if (entry.dead && entry.writtenIn <= through) release(entry, through)
     }
+    if (this.#key !== undefined) this.#slot = this.#group.slots.get(this.#key)
     for (const [older, epoch] of this.#epochOf) if (epoch < through) this.#epochOf.delete(older)
-  }
-
-  /** The Map of a key group, decoded now if it was not. */
-  group(keyGroup: number): Map<string, Entry> {
-    const known = this.groups[keyGroup]
-    if (known !== undefined) return known
-    const entries = new Map<string, Entry>()
-    this.groups[keyGroup] = entries
-    const segments = this.#undecoded.get(keyGroup)
-    if (segments !== undefined) {
-      this.#undecoded.delete(keyGroup)
-      for (const segment of segments) this.#decode(segment.bytes, keyGroup, segment.columns, entries)
-    }
-    return entries
-  }
-
-  /** Is the group only bytes yet? Then it is as its chain says. */
-  isUndecoded(keyGroup: number): boolean {
-    return this.#undecoded.has(keyGroup)
   }
 
   /** Decodes one more restored key group; false when there is none left. */
   restoreIdleSlice(): boolean {
     const next = this.#undecoded.keys().next().value
     if (next === undefined) return false
-    this.group(next)
+    this.#decode(next)
     return true
   }
 
-  /** Before the first record. Several handles (of several old subtasks) have disjoint key groups. */
-  restore(checkpoint: number, handles: readonly KeyedStateHandle[], blobs: ReadonlyMap<string, Uint8Array>): void {
+  /**
+   * Before the first record; `blobs` by key, checked. Several handles (of several old subtasks) have disjoint key groups.
+   * @throws TerminalError for state that the job does not declare alike, CorruptCheckpointError
+   */
+  restore(
+    checkpoint: number,
+    handles: readonly KeyedStateHandle[],
+    blobs: ReadonlyMap<string, Uint8Array>,
+    dropped: readonly string[] = [],
+  ): void {
+    assertCompatible(handles, this.#states, dropped)
+    const { maxParallelism, firstKeyGroup: first, lastKeyGroup: last } = this
+    this.#chains = chainsOf(handles, { maxParallelism, first, last })
     this.#epochOf.set(checkpoint, 0)
-    const chains = this.chains.map((chain) => [...chain])
-    this.chains = chains
-    for (const handle of handles) {
-      const columns = Object.keys(handle.descriptors).map((name) => this.#names.indexOf(name))
-      for (const { keyGroup, segments } of handle.keyGroups) {
-        const loaded = segments.map(([index, offset, length]): Segment => {
-          const blob = handle.blobs[index]
-          const bytes = blob === undefined ? undefined : blobs.get(blob.key)
-          assert(blob !== undefined && bytes !== undefined, () => `key group ${keyGroup} refers to a blob that was not loaded`)
-          return { blob, offset, length, bytes: bytes.subarray(offset, offset + length), columns }
+    for (const [keyGroup, chain] of this.#chains.entries()) {
+      if (chain.length > 0)
+        this.#undecoded.set(
+          keyGroup,
+          chain.map((segment) => bytesOf(segment, keyGroup, blobs)),
+        )
+    }
+    if (!handles.some((handle) => Object.keys(handle.descriptors).some((name) => dropped.includes(name)))) return
+    // What was dropped must not come back when its name is used again: everything is written anew.
+    while (this.restoreIdleSlice());
+    this.#chains = this.#chains.map(() => [])
+  }
+
+  #groupAt(keyGroup: number): KeyGroup {
+    const group = this.#groups[keyGroup]
+    assert(group !== undefined, () => `key group ${keyGroup} is above maxParallelism ${this.maxParallelism}`)
+    return group
+  }
+
+  #stamp(entry: Entry, group: KeyGroup): void {
+    entry.writtenIn = this.#epoch
+    if (group.dirty.length === 0) this.#touched.push(group)
+    group.dirty.push(entry)
+  }
+
+  #decode(keyGroup: number): void {
+    const segments = this.#undecoded.get(keyGroup)
+    if (segments === undefined) return
+    this.#undecoded.delete(keyGroup)
+    const group = this.#groupAt(keyGroup)
+    for (const [index, bytes] of segments.entries()) {
+      try {
+        applySegment(bytes, group, this.#states)
+      } catch (error) {
+        const blob = this.#chains[keyGroup]?.[index]?.blob.key
+        throw new CorruptCheckpointError(`key group ${keyGroup} in ${blob} cannot be read: ${messageOf(error)}`, {
+          cause: error,
         })
-        const chain = chains[keyGroup]
-        if (chain === undefined) throw new TerminalError(`key group ${keyGroup} is above maxParallelism ${this.maxParallelism}`)
-        chain.push(...loaded)
-        this.#undecoded.set(keyGroup, loaded)
       }
     }
+    settleDecoded(group)
   }
 
-  #decode(bytes: Uint8Array, keyGroup: number, columns: readonly number[], into: Map<string, Entry>): void {
-    for (const [keys, dead, cells] of decodeSegment(bytes)) {
-      const gone = new Set(dead)
-      for (const [row, key] of keys.entries()) {
-        if (gone.has(row)) {
-          into.delete(key)
-          continue
-        }
-        const entry = newEntry(key, keyGroup, this.#width)
-        for (const [column, state] of columns.entries()) if (state >= 0) entry.cells[state] = cells[column]?.[row]
-        into.set(key, entry)
-      }
+  /** Without a base everything is written. */
+  #allHeld(): ReadonlySet<number> {
+    while (this.restoreIdleSlice());
+    return new Set(this.#groups.filter(({ slots }) => slots.size > 0).map(({ index }) => index))
+  }
+
+  /** Restored groups that are still bytes keep their chains: nothing of them changed. */
+  #chooseRebases(baseEpoch: number): ReadonlySet<number> {
+    const chains = this.#chains
+    const cheap = blobsToLeave(chains)
+    const facts: GroupFacts[] = []
+    for (const group of this.#groups) {
+      const chain = chains[group.index] ?? []
+      const isBaseCheap = chain[0] !== undefined && cheap.has(chain[0].blob.key)
+      const isNew = chain.length === 0 && group.slots.size > 0
+      if ((!isBaseCheap && !isNew && !this.#behind.has(group)) || this.#undecoded.has(group.index)) continue
+      facts.push({
+        keyGroup: group.index,
+        segments: chain.map(({ length }) => length),
+        dirtyCount: dirtySince(group, baseEpoch).reduce((sum, entries) => sum + entries.length, 0),
+        entryCount: group.entryCount,
+        isBaseCheap,
+      })
     }
-  }
-
-  #create(): Entry {
-    assertWellFormed(this.#key)
-    const entry = newEntry(this.#key, this.#keyGroup, this.#width)
-    this.group(this.#keyGroup).set(this.#key, entry)
-    this.#entry = entry
-    return entry
+    return chooseRebases(
+      facts,
+      chains.reduce((sum, chain) => sum + (chain[0]?.length ?? 0), 0),
+    )
   }
 }
 
-function newEntry(key: string, keyGroup: number, width: number): Entry {
-  const cells: unknown[] = []
-  for (let index = 0; index < width; index += 1) cells.push(UNSET)
-  return { key, keyGroup, cells, dead: false, writtenIn: 0, encodedFor: 0 }
+function dirtySince(group: KeyGroup, baseEpoch: number): readonly (readonly Entry[])[] {
+  return group.earlier.flatMap(({ epoch, entries }) => (epoch > baseEpoch ? [entries] : []))
+}
+
+function bytesOf(
+  { blob, offset, length }: Segment,
+  keyGroup: number,
+  blobs: ReadonlyMap<string, Uint8Array>,
+): Uint8Array {
+  const bytes = blobs.get(blob.key)
+  assert(bytes !== undefined, () => `key group ${keyGroup} refers to ${blob.key}, which was not loaded`)
+  return bytes.subarray(offset, offset + length)
 }
