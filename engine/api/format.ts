@@ -5,7 +5,6 @@
  * - What a block decodes to does not depend on where the blocks were cut.
  */
 import { isUtf8 } from 'node:buffer'
-import { randomBytes } from 'node:crypto'
 import { messageOf, TerminalError } from './errors.ts'
 
 export interface DecodedBlock<T> {
@@ -63,9 +62,9 @@ export function json<T = unknown>(schema?: SchemaLike<T>): LineFormat<T> {
       return line
     },
     decodeBlock: (block) => {
-      const values = parseAtOnce(block)
+      const values = parseAll(block)
       if (schema === undefined) return values === undefined ? parseEach<T>(block) : { values: values as T[], bad: [] }
-      // A bad value of a block that parsed at once: read it again line by line, for the byte positions.
+      // A value did not pass: once more line by line, for the byte positions.
       const passed = values === undefined ? undefined : allPassed(values, schema)
       return passed === undefined ? checkEach(block, schema) : { values: passed, bad: [] }
     },
@@ -92,38 +91,33 @@ export function lines(): LineFormat<string> {
 
 const NEWLINE = 10
 const CARRIAGE_RETURN = 13
+const SPACE = 32
 const EXCERPT = 120
 const BLANK = /^[ \t\r]*$/
 
 /**
- * Stands between two lines while a whole block is parsed at once; nobody knows it before the process runs, so no line holds it. n lines
- * have n - 1 of them. If the array has 2n - 1 elements and each second one is the separator, then all of them stood between elements,
- * and what lies between two of them is one value: the line. A line that holds several values shifts them (`{},{}`); a value that runs
- * over two lines swallows one (`{"a":[{}` and `{}]}`), and no other line can make up for it. Short, so that V8 keeps one copy of it.
+ * One JSON.parse per line of a string that is decoded once. Undefined when anything is off: then the bytes are looked at, for positions.
+ *
+ * Measured against one parse of all lines, joined by separators that nobody can know: that is no faster (0.41 against 0.35 us for
+ * records of 90 bytes), as it parses and drops a separator per line; and joining by a comma alone, the fastest by a tenth, is not exact
+ * (`{},{}` makes up for `{"a":[{}` and `{}]}`).
  */
-const SEPARATOR = randomBytes(6).toString('base64url')
-const JOINT = `,"${SEPARATOR}",`
-
-/** One JSON.parse for all lines. Undefined when anything is off, a blank line included: then they are looked at one by one. */
-function parseAtOnce(block: Buffer): unknown[] | undefined {
-  const length = block[block.length - 1] === NEWLINE ? block.length - 1 : block.length
-  if (length === 0 || !isUtf8(block)) return undefined
-  const text = block.toString('utf8', 0, length)
-  const joined = text.replaceAll('\n', JOINT)
-  const lineCount = 1 + (joined.length - text.length) / (JOINT.length - 1)
-  let parsed: unknown[]
+function parseAll(block: Buffer): unknown[] | undefined {
+  if (!isUtf8(block)) return undefined
+  const text = block.toString('utf8')
+  const values: unknown[] = []
   try {
-    parsed = JSON.parse(`[${joined}]`) as unknown[]
+    for (let start = 0; start < text.length;) {
+      const newline = text.indexOf('\n', start)
+      const stop = newline < 0 ? text.length : newline
+      const line = text.slice(start, stop)
+      if (text.charCodeAt(start) > SPACE || !BLANK.test(line)) values.push(JSON.parse(line))
+      start = stop + 1
+    }
   } catch {
     return undefined
   }
-  if (parsed.length !== 2 * lineCount - 1) return undefined
-  for (let line = 1; line < lineCount; line += 1) {
-    if (parsed[2 * line - 1] !== SEPARATOR) return undefined
-    parsed[line] = parsed[2 * line]
-  }
-  parsed.length = lineCount
-  return parsed
+  return values
 }
 
 function parseEach<T>(block: Buffer): DecodedBlock<T> {

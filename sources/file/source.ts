@@ -25,7 +25,7 @@ export interface FileSourceOptions<T> {
   readonly onBadLine?: 'fail' | 'skip'
   /** Event time of a record, milliseconds since 1970. */
   readonly timestamp?: (record: T) => number
-  /** Bytes per read, default 256 KiB; a line may be longer. */
+  /** Bytes per read, default 256 KiB; a line may be longer. A batch is of 64 KiB at most, or a line. */
   readonly blockBytes?: number
 }
 
