@@ -20,6 +20,7 @@ if (major < OLDEST_NODE) {
 const sources = new URL('../cli/main.ts', import.meta.url)
 const isCheckout = existsSync(sources)
 
+module.enableCompileCache()
 module.registerHooks({ resolve: resolveOurselves })
 
 const { main } = await import(isCheckout ? sources.href : new URL('../dist/cli/main.js', import.meta.url).href)

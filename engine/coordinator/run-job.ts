@@ -64,13 +64,14 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
   const { definition, store, runtime } = options
   const job = definition.id
   const log = await JobLog.open(store, job, runtime)
-  const settings = { ...reusable(log.newest, options), ...options.settings }
-  const built = buildJob(definition, settings)
+  const reused = log.newest?.settings ?? {}
+  const built = buildJob(definition, options.settings, reused)
+  reportReused(options, built.settings, reused)
   await validateConnectors(options, built)
-  const refusal = await preflight(options, built, settings, log)
+  const refusal = await preflight(options, built, log)
   if (refusal === 'already-finished') return { state: 'ALREADY_FINISHED' }
   await probeStore(store, job, runtime)
-  const entries = new Entries(entryFacts(options, built, settings, log.newest), runtime)
+  const entries = new Entries(entryFacts(options, built, log.newest), runtime)
   const { retained, ...policy } = definition.checkpoint ?? {}
   const end = await runSession({
     job,
@@ -97,11 +98,15 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
   return end
 }
 
-function reusable(newest: LogEntry | undefined, options: RunOptions): Readonly<Record<string, string>> {
-  const before = newest?.settings ?? {}
-  const reused = Object.fromEntries(Object.entries(before).filter(([name]) => options.settings[name] === undefined))
-  if (Object.keys(reused).length > 0) options.onEvent?.({ kind: 'settings', reused })
-  return reused
+function reportReused(
+  options: RunOptions,
+  read: Readonly<Record<string, string>>,
+  before: Readonly<Record<string, string>>,
+): void {
+  const isReused = ([name, text]: readonly [string, string]): boolean =>
+    options.settings[name] === undefined && before[name] === text
+  const reused = Object.entries(read).filter(isReused)
+  if (reused.length > 0) options.onEvent?.({ kind: 'settings', reused: Object.fromEntries(reused) })
 }
 
 async function validateConnectors(options: RunOptions, built: BuiltJob): Promise<void> {
@@ -121,12 +126,7 @@ async function validateConnectors(options: RunOptions, built: BuiltJob): Promise
   }
 }
 
-async function preflight(
-  options: RunOptions,
-  built: BuiltJob,
-  settings: Readonly<Record<string, string>>,
-  log: JobLog,
-): Promise<'start' | 'already-finished'> {
+async function preflight(options: RunOptions, built: BuiltJob, log: JobLog): Promise<'start' | 'already-finished'> {
   const { newest } = log
   const restore = options.restore ?? 'latest'
   const decision = decidePreflight({
@@ -135,7 +135,7 @@ async function preflight(
     holderAlive: newest === undefined || newest.kind === 'ended' ? false : await isAlive(options, newest, log),
     takeOver: options.takeOver ?? false,
     planHash: built.planHash,
-    settings,
+    settings: built.settings,
     operators: built.graph.nodes.map(operatorFacts),
     manifest: await manifestToRestore(options, newest, restore),
     dueSinks: await dueSinks(options.store, newest),
@@ -201,7 +201,6 @@ function operatorFacts(node: BuiltJob['graph']['nodes'][number]): OperatorFacts 
 function entryFacts(
   options: RunOptions,
   built: BuiltJob,
-  settings: Readonly<Record<string, string>>,
   newest: LogEntry | undefined,
 ): ConstructorParameters<typeof Entries>[0] {
   const restore = options.restore ?? 'latest'
@@ -217,7 +216,7 @@ function entryFacts(
     job: options.definition.id,
     lineage,
     holder: options.holder,
-    settings,
+    settings: built.settings,
     codeIdentity: options.codeIdentity,
     planHash: built.planHash,
     parallelism: 1,

@@ -1,6 +1,6 @@
 /**
- * How a process ends, for supervisors: 0 done; 1 failed, starting again may help; 2 refused or FAILED for good, starting again unchanged
- * cannot help; 3 another process runs the job.
+ * How a process ends, for supervisors: 0 done; 1 failed, starting again may help; 2 refused, starting again unchanged cannot
+ * help; 3 another process runs the job.
  */
 import { CorruptCheckpointError, FencedError, TerminalError } from '../api/index.ts'
 
