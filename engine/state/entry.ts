@@ -157,17 +157,19 @@ export function sizeOf(body: Body): number {
   return body.kind === ELEMENT ? body.elements.size : body.chunks.length
 }
 
-/** A tombstone that a completed checkpoint covers, with all epochs up to `through`, is forgotten; so is its slot, if that was all. */
-export function release(entry: Entry, through: number): void {
+/** A tombstone that a completed checkpoint covers, with all epochs up to `through`, is forgotten; so is its slot, if that was all: then
+ * it is answered. */
+export function release(entry: Entry, through: number): Slot | undefined {
   const slot = slotOf(entry)
   if (entry.kind === ELEMENT && entry.body.elements.get(entry.key) === entry) {
     entry.body.elements.delete(entry.key)
     if (entry.body.endedIn === ALIVE) slot.group.entryCount -= 1
   }
   if (entry.kind === CLEAR && slot.clears !== undefined) slot.clears[entry.state] = undefined
-  if (!slot.dead || slot.writtenIn > through || slot.group.slots.get(slot.key) !== slot) return
-  if (slot.bodies?.some((body) => body !== undefined && sizeOf(body) > 0) === true) return
-  if (slot.clears?.some((clear) => clear !== undefined) === true) return
+  if (!slot.dead || slot.writtenIn > through || slot.group.slots.get(slot.key) !== slot) return undefined
+  if (slot.bodies?.some((body) => body !== undefined && sizeOf(body) > 0) === true) return undefined
+  if (slot.clears?.some((clear) => clear !== undefined) === true) return undefined
   slot.group.slots.delete(slot.key)
   slot.group.entryCount -= 1
+  return slot
 }

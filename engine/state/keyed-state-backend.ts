@@ -23,6 +23,9 @@ import { createHandles } from './state-handles.ts'
 export { restoreKeyedState } from './restore-keyed-state.ts'
 export type { KeyedSnapshot } from './keyed-snapshot.ts'
 
+/** A power of two. */
+const SHARDS = 128
+
 export interface KeyedStateOptions {
   readonly descriptors: Readonly<Record<string, StateDescriptor>>
   readonly maxParallelism: number
@@ -50,6 +53,8 @@ export class KeyedStateBackend {
   #chains: Chains
   /** Restored groups that are only bytes yet; they are as their chain says. */
   readonly #undecoded = new Map<number, readonly Uint8Array[]>()
+  /** Slots met so far, by a hash that is cheaper than a key group's (a third of the time of a look-up); released ones leave it. */
+  readonly #front: readonly Map<string, Slot>[] = Array.from({ length: SHARDS }, () => new Map<string, Slot>())
   readonly #epochOf = new Map<number, number>()
   /** What the chains will be if this checkpoint completes: nothing refers to a blob of one that did not (F30). */
   #proposed: { readonly checkpoint: number; readonly chains: Chains } | undefined
@@ -83,15 +88,11 @@ export class KeyedStateBackend {
   /** Selects the key that handles act on. @throws TerminalError for what is no key */
   setCurrentKey(key: unknown): void {
     const text = typeof key === 'string' && key.charCodeAt(0) !== 1 ? key : keyString(key)
-    if (text === this.#key) return
-    const keyGroup = keyGroupOf(text, this.maxParallelism)
-    const group = this.#groupAt(keyGroup)
-    if (this.#undecoded.size > 0) this.#decode(keyGroup)
-    const slot = group.slots.get(text)
-    if (slot === undefined) assertWellFormed(text)
+    const front = this.#front[shardOf(text)]
+    const known = front?.get(text)
+    if (known === undefined) this.#find(text, front)
+    else this.#slot = known
     this.#key = text
-    this.#group = group
-    this.#slot = slot
   }
 
   /** The current key's slot, to read from. */
@@ -127,6 +128,7 @@ export class KeyedStateBackend {
     group.slots.set(key, slot)
     group.entryCount += 1
     this.#slot = slot
+    this.#front[shardOf(key)]?.set(key, slot)
     return slot
   }
 
@@ -202,10 +204,17 @@ export class KeyedStateBackend {
     for (const [epoch, entries] of this.#graves) {
       if (epoch > through) continue
       this.#graves.delete(epoch)
-      for (const entry of entries) if (entry.dead && entry.writtenIn <= through) release(entry, through)
+      for (const entry of entries) {
+        if (!entry.dead || entry.writtenIn > through) continue
+        const released = release(entry, through)
+        if (released !== undefined) this.#front[shardOf(released.key)]?.delete(released.key)
+      }
     }
-    if (this.#key !== undefined) this.#slot = this.#group.slots.get(this.#key)
     for (const [older, epoch] of this.#epochOf) if (epoch < through) this.#epochOf.delete(older)
+    const key = this.#key
+    if (key === undefined) return
+    this.#find(key, undefined)
+    this.#key = key
   }
 
   /** Decodes one more restored key group; false when there is none left. */
@@ -249,6 +258,20 @@ export class KeyedStateBackend {
     return group
   }
 
+  /** The first touch of a key since it was restored, or ever. */
+  #find(text: string, front: Map<string, Slot> | undefined): void {
+    this.#slot = undefined
+    this.#key = undefined
+    const keyGroup = keyGroupOf(text, this.maxParallelism)
+    const group = this.#groupAt(keyGroup)
+    this.#group = group
+    if (this.#undecoded.size > 0) this.#decode(keyGroup)
+    const slot = group.slots.get(text)
+    if (slot === undefined) assertWellFormed(text)
+    else front?.set(text, slot)
+    this.#slot = slot
+  }
+
   #stamp(entry: Entry, group: KeyGroup): void {
     entry.writtenIn = this.#epoch
     if (group.dirty.length === 0) this.#touched.push(group)
@@ -286,15 +309,15 @@ export class KeyedStateBackend {
     const facts: GroupFacts[] = []
     for (const group of this.#groups) {
       const chain = chains[group.index] ?? []
-      const isBaseCheap = chain[0] !== undefined && cheap.has(chain[0].blob.key)
+      const isInCheapBlob = cheap.size > 0 && chain.some(({ blob }) => cheap.has(blob.key))
       const isNew = chain.length === 0 && group.slots.size > 0
-      if ((!isBaseCheap && !isNew && !this.#behind.has(group)) || this.#undecoded.has(group.index)) continue
+      if ((!isInCheapBlob && !isNew && !this.#behind.has(group)) || this.#undecoded.has(group.index)) continue
       facts.push({
         keyGroup: group.index,
         segments: chain.map(({ length }) => length),
         dirtyCount: dirtySince(group, baseEpoch).reduce((sum, entries) => sum + entries.length, 0),
         entryCount: group.entryCount,
-        isBaseCheap,
+        isInCheapBlob,
       })
     }
     return chooseRebases(
@@ -302,6 +325,12 @@ export class KeyedStateBackend {
       chains.reduce((sum, chain) => sum + (chain[0]?.length ?? 0), 0),
     )
   }
+}
+
+/** Spreads keys over Maps that stay small; need not be even. */
+function shardOf(key: string): number {
+  const last = key.length - 1
+  return (key.charCodeAt(last) + key.charCodeAt(last - 1) * 7 + key.charCodeAt(last >> 1) * 31) & (SHARDS - 1)
 }
 
 function dirtySince(group: KeyGroup, baseEpoch: number): readonly (readonly Entry[])[] {

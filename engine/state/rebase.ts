@@ -19,8 +19,8 @@ export interface GroupFacts {
   readonly segments: readonly number[]
   readonly dirtyCount: number
   readonly entryCount: number
-  /** There are too many blobs, and its base lies in one of those that are cheap to leave. */
-  readonly isBaseCheap: boolean
+  /** There are too many blobs, and a segment of its lies in one of those that are cheap to leave. */
+  readonly isInCheapBlob: boolean
 }
 
 export function chooseRebases(groups: readonly GroupFacts[], totalBaseBytes: number): ReadonlySet<number> {
@@ -34,7 +34,7 @@ export function chooseRebases(groups: readonly GroupFacts[], totalBaseBytes: num
     }
     const deltaBytes = deltas.reduce((sum, length) => sum + length, 0)
     const isHeavy = deltaBytes >= base || facts.segments.length >= LONGEST_CHAIN
-    if (facts.isBaseCheap || (isHeavy && facts.dirtyCount > 0)) wanting.push(facts)
+    if (facts.isInCheapBlob || (isHeavy && facts.dirtyCount > 0)) wanting.push(facts)
   }
   let budget = Math.max(LEAST_BUDGET_BYTES, totalBaseBytes / BUDGET_SHARE)
   wanting.sort((one, other) => other.segments.length - one.segments.length)
