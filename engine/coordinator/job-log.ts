@@ -15,8 +15,9 @@ import {
   type CheckpointStore,
   type Runtime,
 } from '../api/index.ts'
-import { decideAppend, type AppendFacts } from '../checkpoint/append.ts'
+import { decideAppend, waymarkBefore, type AppendFacts } from '../checkpoint/append.ts'
 import { isCleanable } from '../checkpoint/retention.ts'
+import { markAfterStart } from '../checkpoint/start.ts'
 import { startSearch } from '../checkpoint/find-newest.ts'
 import {
   decodeLogEntry,
@@ -95,7 +96,7 @@ export class JobLog {
 
   /** After `started`: if this mark exists, our number had been cleaned away and our view was stale. */
   async assertNotStale(seq: number): Promise<void> {
-    const key = markKey(this.#job, Math.floor(seq / MARK_DISTANCE) + 2)
+    const key = markKey(this.#job, markAfterStart(seq))
     if ((await this.#store.get(key)) === undefined) return
     throw new FencedError(
       `the log of ${this.#job} went on far beyond entry ${seq} while this process was away: a newer one lives`,
@@ -154,15 +155,20 @@ export class JobLog {
     const behind = seq - 2 * MARK_DISTANCE - 1
     if (behind < 1) return
     const key = logKey(this.#job, behind)
-    const entry = await this.#read(key)
     const newestMark = Math.floor((seq - 1) / MARK_DISTANCE)
-    if (entry !== undefined && isCleanable(behind, entry.kind, newestMark, MARK_DISTANCE)) await this.#store.delete(key)
+    try {
+      const entry = await this.#read(key)
+      if (entry !== undefined && isCleanable(behind, entry.kind, newestMark, MARK_DISTANCE))
+        await this.#store.delete(key)
+    } catch (error) {
+      this.#runtime.logger.warn(`${key} could not be cleaned away and stays`, { error: messageOf(error) })
+    }
   }
 
   /** Every 1,000th entry is followed by a waymark before the next append. */
   async #markIfDue(nextSeq: number): Promise<void> {
-    if (nextSeq <= MARK_DISTANCE || (nextSeq - 1) % MARK_DISTANCE !== 0) return
-    await this.#store.create(markKey(this.#job, (nextSeq - 1) / MARK_DISTANCE), new Uint8Array())
+    const mark = waymarkBefore(nextSeq)
+    if (mark !== undefined) await this.#store.create(markKey(this.#job, mark), new Uint8Array())
   }
 }
 

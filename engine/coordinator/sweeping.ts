@@ -1,8 +1,9 @@
 /**
- * Cleaning at a start: blobs of older generations that no retained manifest refers to, temporary probes, old log entries. Only names of
+ * Cleaning at a start: blobs of older generations that no retained manifest refers to. Only names of
  * generations below ours are touched (C3): a fenced sweeper that wakes up deletes nothing its successor needs.
  */
 import { messageOf, type CheckpointStore, type Logger } from '../api/index.ts'
+import { isDebris } from '../checkpoint/sweep.ts'
 import { generationOfBlob } from './blobs.ts'
 import { keysOf, type Retained } from './retained.ts'
 
@@ -16,8 +17,7 @@ export async function sweepDebris(
   let swept = 0
   try {
     for await (const key of store.list(`${job}/blob/`)) {
-      const owner = generationOfBlob(job, key)
-      if (owner === undefined || owner >= generation || referred.has(key)) continue
+      if (!isDebris({ key, owner: generationOfBlob(job, key), sweeper: generation, referred })) continue
       await store.delete(key)
       swept += 1
     }
