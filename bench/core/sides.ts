@@ -19,7 +19,8 @@ import { openStore } from '../../checkpoint-store/open-store.ts'
 import { runJob } from '../../engine/coordinator/run-job.ts'
 import { createHolder } from '../../engine/host/holder.ts'
 import { nodeRuntime } from '../../engine/host/node-runtime.ts'
-import { defineJob, json, value, type JobDefinition, type Sink, type Source } from '../../engine/index.ts'
+import { defineJob, json, value, type JobDefinition, type Source } from '../../engine/index.ts'
+import { discardSink } from '../../sinks/discard/sink.ts'
 import { fileSink } from '../../sinks/file/sink.ts'
 import { fileSource } from '../../sources/file/source.ts'
 
@@ -91,15 +92,11 @@ async function chainSluice(options: SideOptions): Promise<number> {
             onRecord(order, { state, emit }) {
               const sum = state.sum.get() + order.amount
               state.sum.set(sum)
+              checksum = (checksum + sum) % 1_000_003
               emit(sum)
             },
           })
-          .sink(
-            'discard',
-            discard((sum: number) => {
-              checksum = (checksum + sum) % 1_000_003
-            }),
-          )
+          .sink('discard', discardSink())
       },
     }),
   )
@@ -130,29 +127,6 @@ function poolSource({ records, keys }: SideOptions): Source<Order, { id: string 
         [Symbol.asyncDispose]: () => Promise.resolve(),
       })
     },
-  }
-}
-
-function discard<T>(see: (value: T) => void): Sink<T, never> {
-  return {
-    kind: 'discard',
-    guarantee: 'exactly-once',
-    committableCodec: { version: 1, encode: () => new Uint8Array(), decode: () => undefined as never },
-    validate: () => Promise.resolve(),
-    scope: () => new Uint8Array(),
-    createWriter: () =>
-      Promise.resolve({
-        overlapsPrepare: true,
-        write: (batch) => batch.values.forEach(see),
-        prepareCommit: () => Promise.resolve([]),
-        [Symbol.asyncDispose]: () => Promise.resolve(),
-      }),
-    createCommitter: () =>
-      Promise.resolve({
-        commit: () => Promise.resolve([]),
-        abortStale: () => Promise.resolve({ aborted: 0, clean: true }),
-        [Symbol.asyncDispose]: () => Promise.resolve(),
-      }),
   }
 }
 
