@@ -15,15 +15,12 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openStore } from '../../checkpoint-store/open-store.ts'
-import { runJob } from '../../engine/coordinator/run-job.ts'
-import { createHolder } from '../../engine/host/holder.ts'
-import { nodeRuntime } from '../../engine/host/node-runtime.ts'
-import { defineJob, json, value, type JobDefinition, type Source } from '../../engine/index.ts'
+import { defineJob, json, value, type Source } from '../../engine/index.ts'
 import { discardSink } from '../../sinks/discard/sink.ts'
 import { fileSink } from '../../sinks/file/sink.ts'
 import { fileSource } from '../../sources/file/source.ts'
 import { SeededRandom } from '../../sources/generator/seeded-random.ts'
+import { runHere } from './run-here.ts'
 
 export interface SideOptions {
   readonly records: number
@@ -40,6 +37,9 @@ export interface SideResult {
   readonly checksum: number
   readonly rssMb: number
 }
+
+/** What was computed; asked for when the clock has stopped. */
+type Check = () => number
 
 interface Order {
   readonly key: string
@@ -64,7 +64,7 @@ function pool(keys: number): readonly Order[] {
   return orders
 }
 
-function chainBare({ records }: SideOptions, orders: readonly Order[]): Promise<number> {
+function chainBare({ records }: SideOptions, orders: readonly Order[]): Promise<Check> {
   const sums = new Map<string, number>()
   let checksum = 0
   for (let index = 0; index < records; index += 1) {
@@ -77,10 +77,10 @@ function chainBare({ records }: SideOptions, orders: readonly Order[]): Promise<
     sums.set(moved.key, sum)
     checksum = (checksum + sum) % 1_000_003
   }
-  return Promise.resolve(checksum)
+  return Promise.resolve(() => checksum)
 }
 
-async function chainSluice(options: SideOptions, orders: readonly Order[]): Promise<number> {
+async function chainSluice(options: SideOptions, orders: readonly Order[]): Promise<Check> {
   let checksum = 0
   await runHere(
     defineJob({
@@ -106,7 +106,7 @@ async function chainSluice(options: SideOptions, orders: readonly Order[]): Prom
       },
     }),
   )
-  return checksum
+  return () => checksum
 }
 
 function poolSource({ records }: SideOptions, orders: readonly Order[]): Source<Order, { id: string }, number> {
@@ -140,7 +140,7 @@ const COMMA = 44
 const NEWLINE = 10
 
 /** Read, parse (a line or a block at a time), keyed total, one line out per record, fsync. */
-function fileBare(byBlock: boolean): (options: SideOptions) => Promise<number> {
+function fileBare(byBlock: boolean): (options: SideOptions) => Promise<Check> {
   return ({ input }) => {
     const directory = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
     const source = openSync(input, 'r')
@@ -180,13 +180,11 @@ function fileBare(byBlock: boolean): (options: SideOptions) => Promise<number> {
     fsyncSync(out)
     closeSync(out)
     closeSync(source)
-    const checksum = checksumOf([join(directory, 'out')])
-    rmSync(directory, { recursive: true })
-    return Promise.resolve(checksum)
+    return Promise.resolve(() => checksumOf(directory, 'out'))
   }
 }
 
-async function fileSluice({ input, intervalMs }: SideOptions): Promise<number> {
+async function fileSluice({ input, intervalMs }: SideOptions): Promise<Check> {
   const directory = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
   await runHere(
     defineJob({
@@ -208,42 +206,23 @@ async function fileSluice({ input, intervalMs }: SideOptions): Promise<number> {
       },
     }),
   )
-  const parts = readdirSync(directory).filter((name) => name.startsWith('part-'))
-  const checksum = checksumOf(parts.map((name) => join(directory, name)))
-  rmSync(directory, { recursive: true })
-  return checksum
+  return () => checksumOf(directory, 'part-')
 }
 
-/** Of all lines in any order: their number and the sum of all totals. */
-function checksumOf(files: readonly string[]): number {
+/** Of all lines in order, in files that are then removed. */
+function checksumOf(directory: string, prefix: string): number {
   let sum = 0
-  for (const file of files) {
-    for (const [, total] of readFileSync(file, 'latin1').matchAll(/"total":(\d+)/g))
-      sum = (sum * 1 + Number(total) + 1) % 1_000_000_007
+  for (const name of readdirSync(directory).toSorted()) {
+    if (!name.startsWith(prefix)) continue
+    for (const [, total] of readFileSync(join(directory, name), 'latin1').matchAll(/"total":(\d+)/g)) {
+      sum = (sum * 31 + Number(total) + 1) % 1_000_000_007
+    }
   }
+  rmSync(directory, { recursive: true })
   return sum
 }
 
-async function runHere(definition: JobDefinition): Promise<void> {
-  const directory = mkdtempSync(join(tmpdir(), 'sluice-bench-store-'))
-  await using store = await openStore(directory)
-  await using holder = await createHolder()
-  const end = await runJob({
-    definition,
-    settings: {},
-    store,
-    runtime: nodeRuntime(),
-    baseDirectory: process.cwd(),
-    codeIdentity: '',
-    holder: holder.identity,
-    isHolderAlive: () => Promise.resolve(false),
-    stopSignal: new AbortController().signal,
-  })
-  rmSync(directory, { recursive: true })
-  if (end.state !== 'FINISHED') throw new Error(`the job ended ${end.state}`)
-}
-
-const SIDES: Readonly<Record<string, (options: SideOptions, orders: readonly Order[]) => Promise<number>>> = {
+const SIDES: Readonly<Record<string, (options: SideOptions, orders: readonly Order[]) => Promise<Check>>> = {
   'chain-bare': chainBare,
   'chain-sluice': chainSluice,
   'file-bare-line': fileBare(false),
@@ -259,13 +238,14 @@ const options = JSON.parse(text) as SideOptions
 const orders = name?.startsWith('chain-') === true ? pool(options.keys) : []
 const cpuBefore = process.cpuUsage()
 const startedAt = performance.now()
-const checksum = await side(options, orders)
+const check = await side(options, orders)
 const cpu = process.cpuUsage(cpuBefore)
+const seconds = (performance.now() - startedAt) / 1_000
 const result: SideResult = {
-  seconds: (performance.now() - startedAt) / 1_000,
+  seconds,
   cpuSeconds: (cpu.user + cpu.system) / 1e6,
   records: options.records,
-  checksum,
+  checksum: check(),
   rssMb: Math.round(process.resourceUsage().maxRSS / 1_024),
 }
 console.log(JSON.stringify(result))
