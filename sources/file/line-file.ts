@@ -6,7 +6,8 @@
  */
 import { open, type FileHandle } from 'node:fs/promises'
 import { messageOf, TerminalError } from '../../engine/api/index.ts'
-import { checkUnchanged, headOf, tailOf, type FilePosition } from './position.ts'
+import type { FileDecoder, FileFormat } from './file-format.ts'
+import { checkUnchanged, headOf, readExactly, tailOf, type FilePosition } from './position.ts'
 
 export interface LineBlock {
   readonly bytes: Buffer
@@ -16,11 +17,21 @@ export interface LineBlock {
   readonly after: FilePosition
 }
 
+export interface OpenOptions<T> {
+  readonly path: string
+  readonly position: FilePosition
+  readonly readBytes: number
+  /** Undefined: each line is a record. */
+  readonly format?: FileFormat<T> | undefined
+}
+
 export const MAX_LINE_BYTES = 64 * 1024 * 1024
 const NEWLINE = 10
 
-export class LineFile implements AsyncDisposable {
+export class LineFile<T> implements AsyncDisposable {
   readonly path: string
+  /** Of the format it was opened with; undefined: each line is a record. */
+  readonly decoder: FileDecoder<T> | undefined
   readonly #handle: FileHandle
   readonly #readBytes: number
   #head: string
@@ -33,16 +44,18 @@ export class LineFile implements AsyncDisposable {
   #hasLine = false
   #isAtEnd = false
 
-  private constructor(options: { path: string; handle: FileHandle; position: FilePosition; readBytes: number }) {
+  private constructor(handle: FileHandle, decoder: FileDecoder<T> | undefined, options: OpenOptions<T>) {
     this.path = options.path
-    this.#handle = options.handle
+    this.decoder = decoder
+    this.#handle = handle
     this.#readBytes = options.readBytes
     this.#head = options.position.head
     this.#readAt = options.position.byte
   }
 
   /** @throws TerminalError if the file is gone or is not what was read up to `position` */
-  static async open(path: string, position: FilePosition, readBytes: number): Promise<LineFile> {
+  static async open<T>(options: OpenOptions<T>): Promise<LineFile<T>> {
+    const { path, position, format } = options
     let handle: FileHandle
     try {
       handle = await open(path, 'r')
@@ -52,9 +65,10 @@ export class LineFile implements AsyncDisposable {
         cause: error,
       })
     }
-    const file = new LineFile({ path, handle, position, readBytes })
     try {
       await checkUnchanged(handle, path, position)
+      const decoder = await format?.openFile({ path, read: (from, length) => readExactly(handle, from, length) })
+      const file = new LineFile(handle, decoder, options)
       await file.read()
       return file
     } catch (error) {
@@ -91,7 +105,7 @@ export class LineFile implements AsyncDisposable {
     this.#readAt += bytesRead
     this.#held.push(bytes)
     this.#heldBytes += bytesRead
-    this.#hasLine ||= bytes.includes(NEWLINE)
+    this.#hasLine ||= this.decoder === undefined ? bytes.includes(NEWLINE) : this.#hasRecord(this.#joined())
     if (!this.#hasLine && this.#heldBytes > MAX_LINE_BYTES) {
       const start = this.#readAt - this.#heldBytes
       throw new TerminalError(
@@ -102,20 +116,34 @@ export class LineFile implements AsyncDisposable {
 
   /** Whole lines of about `aimBytes`, at least one; at the end the last line without its end. */
   take(aimBytes: number): LineBlock {
-    const all = this.#held.length === 1 ? this.#held[0] : undefined
-    const held = all ?? Buffer.concat(this.#held, this.#heldBytes)
-    const length = this.#hasLine ? wholeLines(held, aimBytes) : held.length
-    const rest = held.subarray(length)
+    const held = this.#joined()
     const offset = this.#readAt - this.#heldBytes
+    const length = this.#hasLine ? this.#cut(held, aimBytes) : held.length
+    const rest = held.subarray(length)
     this.#held = rest.length === 0 ? [] : [rest]
     this.#heldBytes = rest.length
-    this.#hasLine = rest.includes(NEWLINE)
+    this.#hasLine = this.#hasRecord(rest)
     const bytes = held.subarray(0, length)
     return { bytes, offset, after: { byte: offset + length, head: this.#head, tail: tailOf(bytes) } }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#handle.close()
+  }
+
+  #joined(): Buffer {
+    const all = this.#held.length === 1 ? this.#held[0] : undefined
+    return all ?? Buffer.concat(this.#held, this.#heldBytes)
+  }
+
+  /** `held`: all that is held. */
+  #hasRecord(held: Buffer): boolean {
+    return this.decoder === undefined ? held.includes(NEWLINE) : held.length > 0 && this.#cut(held, 1) > 0
+  }
+
+  #cut(held: Buffer, aimBytes: number): number {
+    if (this.decoder === undefined) return wholeLines(held, aimBytes)
+    return this.decoder.cut(held, { offset: this.#readAt - held.length, aimBytes, isAtEnd: this.#isAtEnd })
   }
 }
 

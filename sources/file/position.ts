@@ -74,7 +74,8 @@ function lengthIn(print: string): number {
   return Number.parseInt(print.slice(0, LENGTH_DIGITS), 16)
 }
 
-async function readExactly(handle: FileHandle, from: number, length: number): Promise<Buffer> {
+/** Less than `length` bytes only where the file ends. */
+export async function readExactly(handle: FileHandle, from: number, length: number): Promise<Buffer> {
   const bytes = Buffer.alloc(length)
   let filled = 0
   while (filled < length) {

@@ -4,6 +4,7 @@
  */
 import { resolve } from 'node:path'
 import {
+  assert,
   messageOf,
   TerminalError,
   type BadLine,
@@ -12,13 +13,14 @@ import {
   type Polled,
   type SourceReader,
 } from '../../engine/api/index.ts'
+import type { FileFormat } from './file-format.ts'
 import { LineFile, type LineBlock } from './line-file.ts'
 import type { FilePosition } from './position.ts'
 import type { FileSplit } from './source.ts'
 
 export interface FileReaderOptions<T> {
   readonly baseDirectory: string
-  readonly decode: LineDecoder<T>
+  readonly decode: LineDecoder<T> | FileFormat<T>
   readonly onBadLine: 'fail' | 'skip'
   readonly timestamp: ((record: T) => number) | undefined
   readonly blockBytes: number
@@ -39,7 +41,7 @@ const FIRST_GUESS_LINE_BYTES = 64
 export class FileReader<T> implements SourceReader<T, FileSplit, FilePosition> {
   readonly #options: FileReaderOptions<T>
   #queue: Assigned[] = []
-  #current: { readonly split: FileSplit; readonly file: LineFile } | undefined
+  #current: { readonly split: FileSplit; readonly file: LineFile<T> } | undefined
   #work: Promise<void> | undefined
   #failure: { readonly error: unknown } | undefined
   #lineBytes = FIRST_GUESS_LINE_BYTES
@@ -88,7 +90,7 @@ export class FileReader<T> implements SourceReader<T, FileSplit, FilePosition> {
     if (current?.file.hasBlock === true) {
       const block = current.file.take(Math.min(this.#options.blockBytes, AIM_BYTES, AIM_RECORDS * this.#lineBytes))
       this.#readAhead()
-      return this.#decode(current.split, block)
+      return this.#decode(current, block)
     }
     if (this.#failure !== undefined) throw this.#failure.error
     if (this.#work !== undefined) return undefined
@@ -115,7 +117,9 @@ export class FileReader<T> implements SourceReader<T, FileSplit, FilePosition> {
 
   async #open({ split, position }: Assigned): Promise<void> {
     const path = resolve(this.#options.baseDirectory, split.id)
-    this.#current = { split, file: await LineFile.open(path, position, this.#options.blockBytes) }
+    const { decode, blockBytes: readBytes } = this.#options
+    const format = 'openFile' in decode ? decode : undefined
+    this.#current = { split, file: await LineFile.open({ path, position, readBytes, format }) }
   }
 
   #start(work: () => Promise<void>): void {
@@ -131,8 +135,11 @@ export class FileReader<T> implements SourceReader<T, FileSplit, FilePosition> {
     )
   }
 
-  #decode(split: FileSplit, block: LineBlock): FilePolled<T> {
-    const { values, bad } = this.#options.decode.decodeBlock(block.bytes)
+  #decode({ split, file }: { readonly split: FileSplit; readonly file: LineFile<T> }, block: LineBlock): FilePolled<T> {
+    const { decode } = this.#options
+    const decoder = 'decodeBlock' in decode ? decode : file.decoder
+    assert(decoder !== undefined, () => `${split.id} is open without a decoder`)
+    const { values, bad } = decoder.decodeBlock(block.bytes, block.offset)
     const [first] = bad
     if (first !== undefined && this.#options.onBadLine === 'fail') {
       this.#failure = { error: badLine(split, block.offset, first) }
