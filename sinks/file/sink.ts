@@ -2,7 +2,7 @@
  * A directory of files as an exactly-once sink: each epoch's records are in hidden files until its checkpoint is confirmed, then renamed
  * to visible names. A consumer may move or delete a visible file at once: a repeated commit never brings it back (F33).
  *
- * Visible: `part-<generation>-<operator>-<subtask>-<counter>-<job>-<lineage><extension>`, one line per record, sorted by name = in commit
+ * Visible: `part-<generation>--<operator>--<subtask>--<counter>--<job>--<lineage><extension>`, one line per record, sorted by name = in commit
  * order per subtask. Everything that starts with a dot is ours. Disk space of a removed file is free once its commit is settled.
  */
 import { constants } from 'node:fs'
