@@ -14,7 +14,7 @@ import { randomBytes } from 'node:crypto'
 import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { InDoubtError, messageOf, RetryableError, type CheckpointStore, type Key } from '../engine/api/index.ts'
-import { codeOf, nodeDiskOperations, type DiskOperations } from './disk-operations.ts'
+import { codeOf, nodeFileOperations, type FileOperations } from '../clients/file/operations.ts'
 import { DiskDirectories } from './disk-directories.ts'
 import type { DurableDirectory } from './durable-directory.ts'
 import { checkKey, checkPrefix } from './key.ts'
@@ -23,7 +23,7 @@ import { isTemporary, temporaryOwner } from './temporary-name.ts'
 export interface DiskStoreOptions {
   /** Made if it does not exist, readable by its owner only. Relative to the working directory. */
   readonly directory: string
-  readonly fs?: DiskOperations
+  readonly fs?: FileOperations
 }
 
 const FILE_MODE = 0o600
@@ -31,7 +31,7 @@ const FILE_MODE = 0o600
 /** @throws RetryableError if the directory cannot be made or read now; InDoubtError if it may not survive a power loss */
 export async function diskStore(options: DiskStoreOptions): Promise<CheckpointStore> {
   const root = resolve(options.directory)
-  const fs = options.fs ?? nodeDiskOperations
+  const fs = options.fs ?? nodeFileOperations
   const directories = new DiskDirectories(root, fs)
   await translated(`open the store ${root}`, () => directories.makeRoot())
   return new DiskStore(root, fs, directories)
@@ -40,12 +40,12 @@ export async function diskStore(options: DiskStoreOptions): Promise<CheckpointSt
 class DiskStore implements CheckpointStore {
   readonly uri: string
   readonly #root: string
-  readonly #fs: DiskOperations
+  readonly #fs: FileOperations
   readonly #directories: DiskDirectories
   readonly #owner = `${temporaryOwner()}-${randomBytes(6).toString('hex')}`
   #counter = 0
 
-  constructor(root: string, fs: DiskOperations, directories: DiskDirectories) {
+  constructor(root: string, fs: FileOperations, directories: DiskDirectories) {
     this.uri = pathToFileURL(root).href
     this.#root = root
     this.#fs = fs

@@ -8,13 +8,13 @@
 import { constants } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
+import { nodeFileOperations, type FileOperations } from '../../clients/file/operations.ts'
 import { messageOf, TerminalError, type LineEncoder, type Sink, type ValidateContext } from '../../engine/api/index.ts'
 import { filePartCodec, hiddenPart, visibleName, type FilePart } from './committable.ts'
 import { FileCommitter, scopeOf } from './committer.ts'
-import { nodeFileOperations, type FileOperations } from './operations.ts'
 import { FileWriter } from './writer.ts'
 
-export type { FileOperations } from './operations.ts'
+export type { FileOperations } from '../../clients/file/operations.ts'
 export type { FilePart } from './committable.ts'
 
 export interface FileSinkOptions<T> {
