@@ -5,13 +5,30 @@
  * Callbacks on plain descriptors: cheaper than FileHandle objects, and these run several times per checkpoint. All of them leave the
  * event loop free: a metadata operation can wait for the journal as long as an fsync does (T3).
  */
-import { close, fsync, link, mkdir, open, readdir, readFile, rename, rmdir, stat, unlink, write } from 'node:fs'
+import {
+  access,
+  close,
+  constants,
+  fsync,
+  link,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rmdir,
+  stat,
+  unlink,
+  write,
+} from 'node:fs'
 
 /** All reject with errors that have a `code` (ENOENT, EEXIST, ENOSPC, …). */
 export interface FileOperations {
   /** Creates the file; EEXIST if it is there. Returns a descriptor. */
   createFile(path: string, mode: number): Promise<number>
-  /** For `fsync` only. */
+  /** Rejects when this process may not make and remove names in it. */
+  checkWritable(path: string): Promise<void>
+  /** For `fsync` only; ENOTDIR if it is none. */
   openDirectory(path: string): Promise<number>
   /** Writes a part of `bytes` from `offset` on, at the file's end, and returns how much. */
   write(fd: number, bytes: Uint8Array, offset: number): Promise<number>
@@ -40,10 +57,14 @@ export interface DirectoryEntry {
   readonly isDirectory: boolean
 }
 
+/** Not known everywhere (Windows). */
+const DIRECTORY_ONLY = constants.O_RDONLY | (constants.O_DIRECTORY ?? 0)
+
 /** The real file system. */
 export const nodeFileOperations: FileOperations = {
   createFile: (path, mode) => value((done) => open(path, 'wx', mode, done)),
-  openDirectory: (path) => value((done) => open(path, 'r', done)),
+  checkWritable: (path) => nothing((done) => access(path, constants.W_OK | constants.X_OK, done)),
+  openDirectory: (path) => value((done) => open(path, DIRECTORY_ONLY, done)),
   write: (fd, bytes, offset) => value((done) => write(fd, bytes, offset, bytes.byteLength - offset, null, done)),
   fsync: (fd) => nothing((done) => fsync(fd, done)),
   close: (fd) => nothing((done) => close(fd, done)),

@@ -18,6 +18,7 @@ import {
   type SchemaLike,
 } from '../../engine/api/index.ts'
 import { recordEnd } from './csv-record.ts'
+import { markLength } from './position.ts'
 import type { CutAt, FileBytes, FileDecoder, FileFormat } from './file-format.ts'
 
 export interface CsvOptions<T> {
@@ -33,7 +34,6 @@ export type CsvRecord = Readonly<Record<string, string>>
 
 const NEWLINE = 10
 const QUOTE = 34
-const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf])
 const HEADER_READ_BYTES = 64 * 1024
 const MAX_HEADER_BYTES = 4 * 1024 * 1024
 const EXCERPT = 120
@@ -57,7 +57,7 @@ export function csv<T>(options: CsvOptions<T> = {}): FileFormat<T | CsvRecord> {
     openFile: async (file) => {
       const { parse } = await import('csv-parse/sync')
       const layout = { delimiter: delimiter.charCodeAt(0), fieldsOf: fieldsBy(parse, delimiter) }
-      const bodyStart = await markLength(file)
+      const bodyStart = markLength(await file.read(0, HEADER_READ_BYTES))
       if (columns !== undefined) return new CsvDecoder({ ...layout, columns, bodyStart, schema })
       const header = await readHeader(file, bodyStart, layout)
       return new CsvDecoder({ ...layout, columns: header.columns, bodyStart: header.end, schema })
@@ -169,11 +169,6 @@ class CsvDecoder<T> implements FileDecoder<T | CsvRecord> {
 function fieldsBy(parse: typeof Parse, delimiter: string): FieldsOf {
   const options = { delimiter, record_delimiter: ['\r\n', '\n'], relax_column_count: true, skip_empty_lines: true }
   return (records) => parse(records, options)
-}
-
-async function markLength(file: FileBytes): Promise<number> {
-  const start = await file.read(0, BYTE_ORDER_MARK.length)
-  return start.equals(BYTE_ORDER_MARK) ? start.length : 0
 }
 
 /** A file without any record has no columns. */

@@ -17,10 +17,16 @@ export interface FilePosition {
 
 export const FILE_START: FilePosition = { byte: 0, head: '', tail: '' }
 
+const MARK = Buffer.from([0xef, 0xbb, 0xbf])
 const HEAD_BYTES = 4_096
 const TAIL_BYTES = 1_024
 const NEWLINE = 10
 const LENGTH_DIGITS = 4
+
+/** Of the byte order mark (UTF-8) that a file may begin with; no part of its text. */
+export function markLength(start: Buffer): number {
+  return start.subarray(0, MARK.length).equals(MARK) ? MARK.length : 0
+}
 
 /** `start`: what was first read of the file. */
 export function headOf(start: Buffer): string {

@@ -15,7 +15,7 @@ import {
 } from '../../engine/api/index.ts'
 import type { FileFormat } from './file-format.ts'
 import { LineFile, type LineBlock } from './line-file.ts'
-import type { FilePosition } from './position.ts'
+import { markLength, type FilePosition } from './position.ts'
 import type { FileSplit } from './source.ts'
 
 export interface FileReaderOptions<T> {
@@ -139,10 +139,12 @@ export class FileReader<T> implements SourceReader<T, FileSplit, FilePosition> {
     const { decode } = this.#options
     const decoder = 'decodeBlock' in decode ? decode : file.decoder
     assert(decoder !== undefined, () => `${split.id} is open without a decoder`)
-    const { values, bad } = decoder.decodeBlock(block.bytes, block.offset)
+    // Formats that open the file themselves have seen the mark.
+    const mark = block.offset === 0 && decoder === decode ? markLength(block.bytes) : 0
+    const { values, bad } = decoder.decodeBlock(block.bytes.subarray(mark), block.offset)
     const [first] = bad
     if (first !== undefined && this.#options.onBadLine === 'fail') {
-      this.#failure = { error: badLine(split, block.offset, first) }
+      this.#failure = { error: badLine(split, block.offset + mark, first) }
       throw this.#failure.error
     }
     this.#lineBytes = Math.max(1, block.bytes.length / Math.max(1, values.length + bad.length))

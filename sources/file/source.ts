@@ -42,12 +42,13 @@ export type { FilePosition } from './position.ts'
 
 const DEFAULT_BLOCK_BYTES = 256 * 1024
 
-/** @throws TerminalError if `blockBytes` is not a positive integer */
+/** @throws TerminalError for options that cannot be meant */
 export function fileSource<T>(options: FileSourceOptions<T>): Source<T, FileSplit, FilePosition> {
   const blockBytes = options.blockBytes ?? DEFAULT_BLOCK_BYTES
   if (!Number.isSafeInteger(blockBytes) || blockBytes < 1) {
     throw new TerminalError(`blockBytes of a file source is ${blockBytes}; give a positive number of bytes`)
   }
+  if (options.path === '') throw new TerminalError('file source: path is empty; give a file, a directory or a glob')
   const findAll = async (baseDirectory: string): Promise<readonly string[]> => {
     const found = await findFiles(options.path, baseDirectory)
     if (found.length > 0) return found

@@ -102,6 +102,7 @@ export function volatileDisk(options: VolatileDiskOptions = {}): VolatileDisk {
         },
         0,
       ),
+    checkWritable: (path) => act('checkWritable', path, () => void directoryAt(root, path)),
     openDirectory: (path) => perform({ name: 'openDirectory', path }, () => opened(directoryAt(root, path), path), 0),
     write: (fd, bytes, offset) =>
       perform(
