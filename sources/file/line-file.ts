@@ -2,7 +2,8 @@
  * One open file, cut into blocks of whole lines. The next read is under way while a block is being processed; at most two reads' bytes
  * are held, and a line of at most `MAX_LINE_BYTES`.
  *
- * The end is where a read first gave nothing: what is appended later belongs to no run that saw the end.
+ * The end is where a read first gave nothing: what is appended later belongs to no run that saw the end. There it is looked at once more:
+ * a file that was cut short or rewritten while it was being read is an error too (F20).
  */
 import { open, type FileHandle } from 'node:fs/promises'
 import { messageOf, TerminalError } from '../../engine/api/index.ts'
@@ -43,6 +44,8 @@ export class LineFile<T> implements AsyncDisposable {
   /** A newline is among the held bytes. */
   #hasLine = false
   #isAtEnd = false
+  /** What was read last, for a look at the end. */
+  #last: Buffer | undefined
 
   private constructor(handle: FileHandle, decoder: FileDecoder<T> | undefined, options: OpenOptions<T>) {
     this.path = options.path
@@ -97,10 +100,15 @@ export class LineFile<T> implements AsyncDisposable {
     const buffer = Buffer.allocUnsafeSlow(this.#readBytes)
     const { bytesRead } = await this.#handle.read(buffer, 0, buffer.length, this.#readAt)
     if (bytesRead === 0) {
+      if (this.#last !== undefined) {
+        const end = { byte: this.#readAt, head: this.#head, tail: tailOf(this.#last) }
+        await checkUnchanged(this.#handle, this.path, end)
+      }
       this.#isAtEnd = true
       return
     }
     const bytes = buffer.subarray(0, bytesRead)
+    this.#last = bytes
     if (this.#readAt === 0) this.#head = headOf(bytes)
     this.#readAt += bytesRead
     this.#held.push(bytes)

@@ -1,6 +1,7 @@
 /**
  * How far a file was read, and what tells that it is still that file (F20): it may grow by whole lines, and nothing else. Contents are
- * compared, not inode or times: a file that was copied back from elsewhere is as good as the old one.
+ * compared, not inode or times: a file that was copied back from elsewhere is as good as the old one. Looked at are its length, the first
+ * 4 KiB and the last 1 KiB before the position; a change between them alone, of bytes that were read before, goes unseen.
  */
 import { hash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'

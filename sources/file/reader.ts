@@ -10,6 +10,7 @@ import {
   type BadLine,
   type Batch,
   type LineDecoder,
+  type Logger,
   type Polled,
   type SourceReader,
 } from '../../engine/api/index.ts'
@@ -24,6 +25,7 @@ export interface FileReaderOptions<T> {
   readonly onBadLine: 'fail' | 'skip'
   readonly timestamp: ((record: T) => number) | undefined
   readonly blockBytes: number
+  readonly logger: Logger
 }
 
 type FilePolled<T> = Polled<T, FileSplit, FilePosition>
@@ -45,6 +47,8 @@ export class FileReader<T> implements SourceReader<T, FileSplit, FilePosition> {
   #work: Promise<void> | undefined
   #failure: { readonly error: unknown } | undefined
   #lineBytes = FIRST_GUESS_LINE_BYTES
+  /** Bad lines of the current split, since it was opened. */
+  #skipped = 0
   #isDisposed = false
 
   constructor(options: FileReaderOptions<T>) {
@@ -105,6 +109,8 @@ export class FileReader<T> implements SourceReader<T, FileSplit, FilePosition> {
       return undefined
     }
     this.#current = undefined
+    if (this.#skipped > 1) this.#options.logger.warn(`${current.split.id}: ${this.#skipped} bad lines were skipped`)
+    this.#skipped = 0
     this.#start(() => current.file[Symbol.asyncDispose]())
     return { kind: 'split-ended', split: current.split }
   }
@@ -147,6 +153,7 @@ export class FileReader<T> implements SourceReader<T, FileSplit, FilePosition> {
       this.#failure = { error: badLine(split, block.offset + mark, first) }
       throw this.#failure.error
     }
+    if (first !== undefined) this.#skip(bad.length, () => `${placeOf(split, block.offset + mark, first)}: skipped`)
     this.#lineBytes = Math.max(1, block.bytes.length / Math.max(1, values.length + bad.length))
     const { timestamp } = this.#options
     const records: Batch<T> = {
@@ -156,6 +163,16 @@ export class FileReader<T> implements SourceReader<T, FileSplit, FilePosition> {
     }
     return { kind: 'records', split, records, after: block.after }
   }
+
+  /** The first of a file is told with its place, all of them by number when the file ends. */
+  #skip(count: number, tell: () => string): void {
+    if (this.#skipped === 0) this.#options.logger.warn(tell())
+    this.#skipped += count
+  }
+}
+
+function placeOf(split: FileSplit, blockOffset: number, bad: BadLine): string {
+  return `${split.id}, byte ${blockOffset + bad.offset}: ${bad.reason}: ${JSON.stringify(bad.excerpt)}`
 }
 
 function timestampsOf<T>(
@@ -187,7 +204,6 @@ function excerptOf(value: unknown): string {
 
 function badLine(split: FileSplit, blockOffset: number, bad: BadLine): TerminalError {
   return new TerminalError(
-    `${split.id}, byte ${blockOffset + bad.offset}: ${bad.reason}: ${JSON.stringify(bad.excerpt)}. ` +
-      "Mend the line, or pass over bad lines with onBadLine: 'skip'",
+    `${placeOf(split, blockOffset, bad)}. Mend the line, or pass over bad lines with onBadLine: 'skip'`,
   )
 }

@@ -23,7 +23,7 @@ export interface FileSourceOptions<T> {
   readonly path: string
   /** `json()` or `lines()` of sluice, `csv()`, or your own. */
   readonly decode: LineDecoder<T> | FileFormat<T>
-  /** `fail` (default): the job stops at the line and names it. `skip`: it is counted and passed over. */
+  /** `fail` (default): the job stops at the line and names it. `skip`: it is passed over and counted; the log names the first of a file, and how many there were. */
   readonly onBadLine?: 'fail' | 'skip'
   /** Event time of a record, milliseconds since 1970. */
   readonly timestamp?: (record: T) => number
@@ -77,6 +77,7 @@ export function fileSource<T>(options: FileSourceOptions<T>): Source<T, FileSpli
           onBadLine: options.onBadLine ?? 'fail',
           timestamp: options.timestamp,
           blockBytes,
+          logger: context.logger,
         }),
       ),
   }

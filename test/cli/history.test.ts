@@ -81,6 +81,27 @@ function expected(from: number, to: number, stateFrom = 0): readonly Line[] {
   })
 }
 
+test('killed as soon as it starts, again and again, while files appear before and behind: none is skipped or repeated (F32)', async () => {
+  using place = new History()
+  place.write('in/m.ndjson', '{"n":1000}\n')
+  let restored = 0
+  for (let times = 0; times < 6; times += 1) {
+    const run = place.start('run', JOB, ...SLOW, '--json')
+    await run.says(times % 2 === 0 ? '"running"' : '"completed"')
+    run.child.kill('SIGKILL')
+    const { out } = await run.ended
+    if (!out.includes('"restored":null')) restored += 1
+    place.write(`in/${times % 2 === 0 ? '0' : 'z'}${times}.ndjson`, `{"n":${2000 + times}}\n`)
+  }
+  expect((await place.sluice('run', JOB, ...FAST)).code).toBe(0)
+  const { lineage } = await place.status()
+  const lines = place.lines(lineage)
+  const all = [...Array(COUNT).keys(), 1000, 2000, 2001, 2002, 2003, 2004, 2005]
+  expect(lines.map(({ n }) => n).toSorted((a, b) => a - b)).toEqual(all)
+  expect(lines.map(({ seen }) => seen)).toEqual(all.map((_, index) => index + 1))
+  expect(restored).toBeGreaterThan(0)
+})
+
 test('--restore of an older checkpoint starts a new lineage there, and the old output stays', async () => {
   using place = new History()
   const before = await place.runUntil(6, 'SIGTERM')
