@@ -22,7 +22,7 @@ if (major < OLDEST_NODE) {
     process.exit(await runIn(own, [fileURLToPath(import.meta.url), ...process.argv.slice(2)]))
   console.error(
     `sluice needs Node.js ${OLDEST_NODE} or newer; this is ${process.version} (${process.execPath}). ` +
-      'Start it with `npx sluice`, or put a newer node first in PATH.',
+      `${isCheckout ? 'Run `npm ci` in the checkout, which brings its own' : 'Put a newer node first in PATH'}.`,
   )
   process.exit(2)
 }
