@@ -23,7 +23,10 @@ export interface FileSourceOptions<T> {
   readonly path: string
   /** `json()` or `lines()` of sluice, `csv()`, or your own. */
   readonly decode: LineDecoder<T> | FileFormat<T>
-  /** `fail` (default): the job stops at the line and names it. `skip`: it is passed over and counted; the log names the first of a file, and how many there were. */
+  /**
+   * `fail` (default): the job stops at the line and names it. `skip`: it is passed over and counted; the log names the first of a file,
+   * and how many there were.
+   */
   readonly onBadLine?: 'fail' | 'skip'
   /** Event time of a record, milliseconds since 1970. */
   readonly timestamp?: (record: T) => number
