@@ -7,7 +7,7 @@ import { Workplace } from './command.ts'
 
 const JOB = fileURLToPath(new URL('history.job.ts', import.meta.url))
 const COUNT = 150
-const SLOW = ['--set', 'pace=4']
+const SLOW = ['--set', 'pace=10']
 const FAST = ['--set', 'pace=0']
 
 interface Line {
@@ -107,7 +107,7 @@ test('--restore of an older checkpoint starts a new lineage there, and the old o
   const before = await place.runUntil(6, 'SIGTERM')
   const written = place.lines(before.lineage)
   expect(written).toEqual(expected(0, written.length))
-  expect(written.length).toBeGreaterThan(5)
+  expect(written.length).toBeGreaterThan(2)
   expect(written.length).toBeLessThan(COUNT)
 
   const refused = await place.sluice('run', JOB, '--restore', '3')
