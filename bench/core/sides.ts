@@ -23,6 +23,7 @@ import { defineJob, json, value, type JobDefinition, type Source } from '../../e
 import { discardSink } from '../../sinks/discard/sink.ts'
 import { fileSink } from '../../sinks/file/sink.ts'
 import { fileSource } from '../../sources/file/source.ts'
+import { SeededRandom } from '../../sources/generator/seeded-random.ts'
 
 export interface SideOptions {
   readonly records: number
@@ -46,23 +47,28 @@ interface Order {
 }
 
 const BATCH = 1_024
+const POOL = 1_000_000
 const NEVER_MS = 1_000_000_000
 
-/** Keys as JSON.parse makes them: flat strings of their own. */
+/** Orders of random keys, as JSON.parse makes them: each with a flat string of its own. */
 function pool(keys: number): readonly Order[] {
-  const orders = Array.from({ length: keys }, (_, index) => {
-    const at = Math.abs(Math.imul(index, 7_919) % keys)
-    return { key: `key-${String(at).padStart(8, '0')}`, amount: index % 1_000 }
-  })
-  return JSON.parse(JSON.stringify(orders)) as Order[]
+  const random = new SeededRandom(1)
+  const orders: Order[] = []
+  while (orders.length < POOL) {
+    const some = Array.from({ length: 1_000 }, () => ({
+      key: `key-${String(Math.floor(random.next() * keys)).padStart(8, '0')}`,
+      amount: Math.floor(random.next() * 1_000),
+    }))
+    orders.push(...(JSON.parse(JSON.stringify(some)) as Order[]))
+  }
+  return orders
 }
 
-function chainBare({ records, keys }: SideOptions): Promise<number> {
-  const orders = pool(keys)
+function chainBare({ records }: SideOptions, orders: readonly Order[]): Promise<number> {
   const sums = new Map<string, number>()
   let checksum = 0
   for (let index = 0; index < records; index += 1) {
-    const order = orders[index % keys]
+    const order = orders[index % POOL]
     if (order === undefined) continue
     const doubled = { key: order.key, amount: order.amount * 2 }
     if (doubled.amount === 1_998) continue
@@ -74,7 +80,7 @@ function chainBare({ records, keys }: SideOptions): Promise<number> {
   return Promise.resolve(checksum)
 }
 
-async function chainSluice(options: SideOptions): Promise<number> {
+async function chainSluice(options: SideOptions, orders: readonly Order[]): Promise<number> {
   let checksum = 0
   await runHere(
     defineJob({
@@ -82,7 +88,7 @@ async function chainSluice(options: SideOptions): Promise<number> {
       checkpoint: { intervalMs: NEVER_MS },
       build(flow) {
         flow
-          .source('orders', poolSource(options))
+          .source('orders', poolSource(options, orders))
           .map('double', (order) => ({ key: order.key, amount: order.amount * 2 }))
           .filter('some', (order) => order.amount !== 1_998)
           .map('move', (order) => ({ key: order.key, amount: order.amount + 1 }))
@@ -103,8 +109,7 @@ async function chainSluice(options: SideOptions): Promise<number> {
   return checksum
 }
 
-function poolSource({ records, keys }: SideOptions): Source<Order, { id: string }, number> {
-  const orders = pool(keys)
+function poolSource({ records }: SideOptions, orders: readonly Order[]): Source<Order, { id: string }, number> {
   const split = { id: 'pool' }
   return {
     kind: 'pool',
@@ -119,7 +124,7 @@ function poolSource({ records, keys }: SideOptions): Source<Order, { id: string 
           if (next >= records) return { kind: 'ended' as const }
           const values: Order[] = []
           for (const stop = Math.min(records, next + BATCH); next < stop; next += 1) {
-            const order = orders[next % keys]
+            const order = orders[next % POOL]
             if (order !== undefined) values.push(order)
           }
           return { kind: 'records' as const, split, records: { values }, after: next }
@@ -238,7 +243,7 @@ async function runHere(definition: JobDefinition): Promise<void> {
   if (end.state !== 'FINISHED') throw new Error(`the job ended ${end.state}`)
 }
 
-const SIDES: Readonly<Record<string, (options: SideOptions) => Promise<number>>> = {
+const SIDES: Readonly<Record<string, (options: SideOptions, orders: readonly Order[]) => Promise<number>>> = {
   'chain-bare': chainBare,
   'chain-sluice': chainSluice,
   'file-bare-line': fileBare(false),
@@ -250,9 +255,11 @@ const [, , name, text] = process.argv
 const side = SIDES[name ?? '']
 if (side === undefined || text === undefined) throw new Error(`no side ${name}`)
 const options = JSON.parse(text) as SideOptions
+// Made before the clock starts.
+const orders = name?.startsWith('chain-') === true ? pool(options.keys) : []
 const cpuBefore = process.cpuUsage()
 const startedAt = performance.now()
-const checksum = await side(options)
+const checksum = await side(options, orders)
 const cpu = process.cpuUsage(cpuBefore)
 const result: SideResult = {
   seconds: (performance.now() - startedAt) / 1_000,

@@ -2,19 +2,10 @@
  * Segments back to entries: a key group's base, then its deltas, oldest first. What is decoded is clean: written in epoch 0.
  */
 import { CorruptCheckpointError } from '../api/index.ts'
-import {
-  CHUNK,
-  CLEAR,
-  ELEMENT,
-  Element,
-  ListBody,
-  ListChunk,
-  MapBody,
-  SLOT,
-  Slot,
-  UNSET,
-  type KeyGroup,
-} from './entry.ts'
+import { CHUNK, CLEAR, ELEMENT, Element, ListBody, ListChunk, MapBody, RECORD, SlotParts, UNSET } from './entry.ts'
+import type { KeyGroup } from './key-group-records.ts'
+import { javaHash } from './key-group.ts'
+import { PARTS, VALUE, WIDTH, type RecordPlace } from './record-page.ts'
 import { decodeSegment, type Section, type StateNames } from './segment-codec.ts'
 
 /** Applies one segment. States that are not in `states` any more, by name and kind, are passed over. @throws CorruptCheckpointError */
@@ -28,9 +19,11 @@ export function applySegment(bytes: Uint8Array, group: KeyGroup, states: StateNa
   for (const section of segment.sections) {
     if (section.kind === CLEAR) applyClears(section, group, indexes[section.state] ?? -1)
   }
+  // No entry comes twice: nothing has to be looked for.
+  const isFresh = group.isEmpty && segment.sections.every(({ kind }) => kind === RECORD)
   for (const section of segment.sections) {
     const state = indexes[section.state] ?? -1
-    if (section.kind === SLOT) applySlots(section, group, columns)
+    if (section.kind === RECORD) applyRecords(section, group, { targets: columns, isFresh })
     else if (section.kind === ELEMENT && state >= 0) applyElements(section, group, state)
     else if (section.kind === CHUNK && state >= 0) applyChunks(section, group, state)
     else if (section.kind > CLEAR) throw new CorruptCheckpointError(`section kind ${section.kind} is not known`)
@@ -39,73 +32,68 @@ export function applySegment(bytes: Uint8Array, group: KeyGroup, states: StateNa
 
 /** After the last segment: what is empty goes, maps get their order back, entries are counted. */
 export function settleDecoded(group: KeyGroup): void {
-  group.entryCount = group.slots.size
-  for (const slot of group.slots.values()) {
-    if (slot.bodies === undefined) {
-      if (slot.dead) group.slots.delete(slot.key)
-      continue
+  for (const page of group.pages()) {
+    for (let at = 0; at < page.words.length; at += WIDTH) {
+      if (!page.isRecord(at)) continue
+      const held = settleBodies(page.partsAt(at))
+      group.entryCount += held
+      if (held === 0 && page.isDead(at)) group.remove({ page, at })
     }
-    let held = 0
-    for (const [state, body] of slot.bodies.entries()) {
-      if (body === undefined) continue
-      if (body.kind === ELEMENT) sortElements(body)
-      const size = body.kind === ELEMENT ? body.elements.size : body.chunks.length
-      if (size === 0) slot.bodies[state] = undefined
-      held += size
-    }
-    group.entryCount += held
-    if (held === 0 && slot.dead) group.slots.delete(slot.key)
   }
+}
+
+/** How many elements and chunks they have. */
+function settleBodies(parts: SlotParts | undefined): number {
+  let held = 0
+  for (const [state, body] of parts?.bodies?.entries() ?? []) {
+    if (body === undefined) continue
+    if (body.kind === ELEMENT) sortElements(body)
+    const size = body.kind === ELEMENT ? body.elements.size : body.chunks.length
+    if (size === 0 && parts?.bodies !== undefined) parts.bodies[state] = undefined
+    held += size
+  }
+  return held
 }
 
 function valueNames(states: StateNames): readonly string[] {
   return states.flatMap(([name, kind]) => (kind === 'value' ? [name] : []))
 }
 
-function applySlots({ keys, dead, columns }: Section, group: KeyGroup, targets: readonly number[]): void {
-  const { slots } = group
-  const isFresh = slots.size === 0
+function applyRecords(
+  { keys, dead, columns }: Section,
+  group: KeyGroup,
+  { targets, isFresh }: { readonly targets: readonly number[]; readonly isFresh: boolean },
+): void {
   const gone = dead.length === 0 ? undefined : new Set(dead)
   const [first] = columns
   const isSimple = columns.length === 1 && targets[0] === 0
+  const place = { page: group.pageOf(0), at: -1 }
   for (let row = 0; row < keys.length; row += 1) {
     const key = keys[row] ?? ''
-    let slot = isFresh ? undefined : slots.get(key)
-    if (slot === undefined) {
-      slot = new Slot(key, group)
-      slots.set(key, slot)
-    }
+    const hash = javaHash(key)
+    if (isFresh || !group.find(key, hash, place)) group.add(key, hash, place)
     if (gone?.has(row) === true) {
-      slot.value = UNSET
-      slot.more = undefined
-      slot.dead = true
-    } else if (isSimple && first !== undefined) {
-      const cell = first[row]
-      slot.value = cell
-      slot.dead = cell === UNSET
-    } else applyCells(slot, columns, targets, row)
+      place.page.words[place.at + VALUE] = UNSET
+      const parts = place.page.partsAt(place.at)
+      if (parts !== undefined) parts.more = undefined
+    } else if (isSimple && first !== undefined) place.page.words[place.at + VALUE] = first[row]
+    else applyCells(place, columns, targets, row)
   }
 }
 
-function applyCells(slot: Slot, columns: Section['columns'], targets: readonly number[], row: number): void {
-  let isSet = false
+function applyCells(place: RecordPlace, columns: Section['columns'], targets: readonly number[], row: number): void {
   for (let column = 0; column < columns.length; column += 1) {
     const target = targets[column] ?? -1
     if (target < 0) continue
     const cell = columns[column]?.[row]
-    setCell(slot, target, cell)
-    if (cell !== UNSET) isSet = true
+    if (target === 0) place.page.words[place.at + VALUE] = cell
+    else setMore(partsOfRecord(place), target, cell)
   }
-  slot.dead = !isSet
 }
 
-/** The value of the value state number `column`. */
-export function setCell(slot: Slot, column: number, value: unknown): void {
-  if (column === 0) {
-    slot.value = value
-    return
-  }
-  const more = (slot.more ??= [])
+/** The value of the value state number `column`, which is not the first. */
+export function setMore(parts: SlotParts, column: number, value: unknown): void {
+  const more = (parts.more ??= [])
   while (more.length < column - 1) more.push(UNSET)
   more[column - 1] = value
 }
@@ -115,7 +103,7 @@ function applyElements({ keys, dead, columns }: Section, group: KeyGroup, state:
   const gone = new Set(dead)
   for (const [row, key] of keys.entries()) {
     const elementKey = elementKeys?.[row]
-    const slot = slotFor(group, key)
+    const slot = partsFor(group, key)
     const body = bodyOf(slot, state, ELEMENT)
     if (gone.has(row)) {
       body.elements.delete(elementKey)
@@ -137,7 +125,7 @@ function applyElements({ keys, dead, columns }: Section, group: KeyGroup, state:
 function applyChunks({ keys, columns }: Section, group: KeyGroup, state: number): void {
   const [indexes, values] = columns
   for (const [row, key] of keys.entries()) {
-    const body = bodyOf(slotFor(group, key), state, CHUNK)
+    const body = bodyOf(partsFor(group, key), state, CHUNK)
     const index = Number(indexes?.[row])
     const chunk = new ListChunk(body, index, values?.[row] as unknown[])
     chunk.writtenIn = 0
@@ -147,23 +135,30 @@ function applyChunks({ keys, columns }: Section, group: KeyGroup, state: number)
 
 function applyClears({ keys }: Section, group: KeyGroup, state: number): void {
   for (const key of keys) {
-    const bodies = group.slots.get(key)?.bodies
+    const place = { page: group.pageOf(0), at: -1 }
+    const bodies = group.find(key, javaHash(key), place) ? place.page.partsAt(place.at)?.bodies : undefined
     if (bodies !== undefined && state >= 0) bodies[state] = undefined
   }
 }
 
-function slotFor(group: KeyGroup, key: string): Slot {
-  let slot = group.slots.get(key)
-  if (slot === undefined) {
-    slot = new Slot(key, group)
-    group.slots.set(key, slot)
-  }
-  return slot
+function partsFor(group: KeyGroup, key: string): SlotParts {
+  const hash = javaHash(key)
+  const place = { page: group.pageOf(hash), at: -1 }
+  if (!group.find(key, hash, place)) group.add(key, hash, place)
+  return partsOfRecord(place)
 }
 
-function bodyOf(slot: Slot, state: number, kind: typeof ELEMENT): MapBody
-function bodyOf(slot: Slot, state: number, kind: typeof CHUNK): ListBody
-function bodyOf(slot: Slot, state: number, kind: typeof ELEMENT | typeof CHUNK): MapBody | ListBody {
+function partsOfRecord({ page, at }: RecordPlace): SlotParts {
+  const known = page.partsAt(at)
+  if (known !== undefined) return known
+  const parts = new SlotParts(page.keyAt(at), page.group)
+  page.words[at + PARTS] = parts
+  return parts
+}
+
+function bodyOf(slot: SlotParts, state: number, kind: typeof ELEMENT): MapBody
+function bodyOf(slot: SlotParts, state: number, kind: typeof CHUNK): ListBody
+function bodyOf(slot: SlotParts, state: number, kind: typeof ELEMENT | typeof CHUNK): MapBody | ListBody {
   const bodies = (slot.bodies ??= [])
   const known = bodies[state]
   if (known !== undefined) return known

@@ -5,7 +5,12 @@
 
 /** In [0, maxParallelism). */
 export function keyGroupOf(key: string, maxParallelism: number): number {
-  return murmurHash(javaHash(key)) % maxParallelism
+  return keyGroupOfHash(javaHash(key), maxParallelism)
+}
+
+/** Of a key with this Java hash. */
+export function keyGroupOfHash(hash: number, maxParallelism: number): number {
+  return murmurHash(hash) % maxParallelism
 }
 
 /** String.hashCode. */

@@ -11,9 +11,12 @@
  */
 import { assert } from '../api/index.ts'
 import type { BlobReference, KeyedStateHandle } from '../checkpoint/manifest.ts'
-import { CLEAR, entriesOf, partsOf, SLOT, slotOf, type Body, type Entry, type KeyGroup, type Slot } from './entry.ts'
+import { CLEAR, partsOf, slotOf, type Body, type DirtyEntry, type Entry } from './entry.ts'
+import type { KeyGroup } from './key-group-records.ts'
+import type { RecordPage } from './record-page.ts'
 import { handleOf, type Chains } from './segment-chains.ts'
 import { SectionWriter, segmentHeader, type StateNames } from './segment-codec.ts'
+import { GroupCursor, ListedCursor, type SnapshotCursor } from './snapshot-cursor.ts'
 
 /** About 1 ms: an entry costs its bytes and this much for being visited. */
 const SLICE_COST = 192 * 1024
@@ -32,7 +35,7 @@ export interface SnapshotOptions {
   readonly cutEpoch: number
   readonly baseEpoch: number
   /** Groups to look at, each with what is dirty since the base. */
-  readonly work: readonly { readonly group: KeyGroup; readonly dirty: readonly (readonly Entry[])[] }[]
+  readonly work: readonly { readonly group: KeyGroup; readonly dirty: readonly (readonly DirtyEntry[])[] }[]
   readonly rebase: ReadonlySet<number>
   readonly chains: Chains
   readonly states: StateNames
@@ -50,7 +53,7 @@ export class KeyedSnapshot {
   readonly #detached = new Map<number, Body[]>()
   readonly #writer: SectionWriter
   #position = 0
-  #current: Iterator<Entry> | undefined
+  #current: SnapshotCursor | undefined
   #chunkEntries = FIRST_CHUNK_ENTRIES
   #assembly: Assembly | undefined
   #state: 'encoding' | 'encoded' | 'finished' | 'abandoned' = 'encoding'
@@ -74,6 +77,16 @@ export class KeyedSnapshot {
   /** The entry is about to be changed, or seen by somebody who may change it (F31). */
   beforeChange(entry: Entry): void {
     if (this.#isPending(entry)) this.#capture(entry)
+  }
+
+  /** The same for a record. */
+  beforeRecordChange(page: RecordPage, at: number): void {
+    if (!this.#isRecordPending(page, at)) return
+    page.markEncoded(at, this.#options.number)
+    const { index } = page.group
+    const writer = this.#capturedOf(index)
+    writer.addRecord(page, at, true)
+    if (writer.count >= CAPTURED_ENTRIES) this.#put(index, writer.take())
   }
 
   /** A body is about to be detached. Its entries stay as they are; those that no dirty list knows are remembered here. */
@@ -123,26 +136,39 @@ export class KeyedSnapshot {
   #isPending(entry: Entry): boolean {
     const { number, cutEpoch, baseEpoch } = this.#options
     if (entry.encodedFor === number || entry.writtenIn > cutEpoch) return false
-    if (entry.kind !== SLOT && entry.kind !== CLEAR && entry.body.endedIn <= cutEpoch) return false
+    if (entry.kind !== CLEAR && entry.body.endedIn <= cutEpoch) return false
     if (this.#isRebased[slotOf(entry).group.index] === true) return !entry.dead
     return entry.writtenIn > baseEpoch
   }
 
-  #capture(entry: Entry): void {
-    entry.encodedFor = this.#options.number
-    const { index } = slotOf(entry).group
+  #isRecordPending(page: RecordPage, at: number): boolean {
+    const { number, cutEpoch, baseEpoch } = this.#options
+    const writtenIn = page.writtenAt(at)
+    if (writtenIn > cutEpoch || page.isEncoded(at, number)) return false
+    if (this.#isRebased[page.group.index] === true) return !page.isDead(at)
+    return writtenIn > baseEpoch
+  }
+
+  #capturedOf(index: number): SectionWriter {
     let writer = this.#captured.get(index)
     if (writer === undefined) {
       writer = new SectionWriter(this.#options.states)
       this.#captured.set(index, writer)
     }
+    return writer
+  }
+
+  #capture(entry: Entry): void {
+    entry.encodedFor = this.#options.number
+    const { index } = slotOf(entry).group
+    const writer = this.#capturedOf(index)
     writer.add(entry, true)
     if (writer.count >= CAPTURED_ENTRIES) this.#put(index, writer.take())
   }
 
   /** Encodes some entries of the current group; answers what it cost. */
   #encodeChunk(): number {
-    const { work, number } = this.#options
+    const { work } = this.#options
     const task = work[this.#position]
     if (task === undefined) {
       this.#assembly = new Assembly(this.#chunks)
@@ -151,28 +177,36 @@ export class KeyedSnapshot {
       return 0
     }
     const index = task.group.index
-    this.#current ??= this.#entriesOf(task)
+    const current = (this.#current ??= this.#cursorOf(task))
     let visited = 0
     let ended = false
     while (visited < MOST_CHUNK_ENTRIES && this.#writer.count < this.#chunkEntries) {
-      const next = this.#current.next()
-      if (next.done === true) {
+      if (!current.next()) {
         ended = true
         break
       }
       visited += 1
-      const entry = next.value
-      if (!this.#isPending(entry)) continue
-      entry.encodedFor = number
-      this.#writer.add(entry, false)
+      this.#encode(current)
     }
     let cost = visited * ENTRY_COST + this.#encodeAdded(index)
-    if (ended && !this.#takeDetached(index)) {
+    if (ended && !this.#takeDetached(task.group)) {
       cost += this.#putCaptured(index)
       this.#current = undefined
       this.#position += 1
     }
     return cost + ENTRY_COST
+  }
+
+  #encode({ entry, page, at }: SnapshotCursor): void {
+    const { number } = this.#options
+    if (entry === undefined) {
+      if (!this.#isRecordPending(page, at)) return
+      page.markEncoded(at, number)
+      this.#writer.addRecord(page, at, false)
+    } else if (this.#isPending(entry)) {
+      entry.encodedFor = number
+      this.#writer.add(entry, false)
+    }
   }
 
   #encodeAdded(index: number): number {
@@ -186,10 +220,10 @@ export class KeyedSnapshot {
   }
 
   /** Bodies that were cleared meanwhile come after the others. */
-  #takeDetached(index: number): boolean {
-    const body = this.#detached.get(index)?.pop()
+  #takeDetached(group: KeyGroup): boolean {
+    const body = this.#detached.get(group.index)?.pop()
     if (body === undefined) return false
-    this.#current = partsOf(body)
+    this.#current = new ListedCursor(group, partsOf(body))
     return true
   }
 
@@ -208,11 +242,9 @@ export class KeyedSnapshot {
     else chunks.push(bytes)
   }
 
-  #entriesOf({ group, dirty }: SnapshotOptions['work'][number]): Iterator<Entry> {
-    if (this.#isRebased[group.index] !== true)
-      return dirty.length === 1 ? (dirty[0] ?? []).values() : dirty.flat().values()
-    const hasBodies = this.#options.states.some(([, kind]) => kind !== 'value')
-    return hasBodies ? allEntries(group.slots) : group.slots.values()
+  #cursorOf({ group, dirty }: SnapshotOptions['work'][number]): SnapshotCursor {
+    if (this.#isRebased[group.index] === true) return new GroupCursor(group)
+    return new ListedCursor(group, (dirty.length === 1 ? (dirty[0] ?? []) : dirty.flat()).values())
   }
 
   #newChains(blob: BlobReference | null, places: Assembly['places']): Chains {
@@ -222,13 +254,6 @@ export class KeyedSnapshot {
       const place = places.get(keyGroup)
       return place === undefined || blob === null ? kept : [...kept, { blob, offset: place[0], length: place[1] }]
     })
-  }
-}
-
-function* allEntries(slots: ReadonlyMap<string, Slot>): Generator<Entry, void, undefined> {
-  for (const slot of slots.values()) {
-    if (slot.bodies === undefined) yield slot
-    else yield* entriesOf(slot)
   }
 }
 

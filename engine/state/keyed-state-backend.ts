@@ -1,5 +1,5 @@
 /**
- * Keyed state of one operator's subtask: one Map per key group, entries stamped with the epoch they were last written in.
+ * Keyed state of one operator's subtask: records by key group, entries stamped with the epoch they were last written in.
  *
  * - F30: dirty lists are kept per epoch until a completed checkpoint covers them; a delta is everything since the named base.
  * - F31: while a snapshot is being written, the first get of an object, set or delete of an entry last written in or before the cut
@@ -10,11 +10,13 @@
 import { assert, CorruptCheckpointError, messageOf } from '../api/index.ts'
 import type { KeyedStateHandle } from '../checkpoint/manifest.ts'
 import type { StateDescriptor } from '../graph/job-graph.ts'
-import { KeyGroup, release, sizeOf, Slot, slotOf, type Body, type Clear, type Entry } from './entry.ts'
-import { assertWellFormed, keyString } from './key-encoding.ts'
+import { release, sizeOf, SlotParts, slotOf, type Body, type Clear, type DirtyEntry, type Entry } from './entry.ts'
+import { assertWellFormed, keyOfString, keyString } from './key-encoding.ts'
 import { applySegment, settleDecoded } from './key-group-decoder.ts'
-import { keyGroupOf } from './key-group.ts'
+import { KeyGroup } from './key-group-records.ts'
+import { javaHash, keyGroupOfHash } from './key-group.ts'
 import { KeyedSnapshot } from './keyed-snapshot.ts'
+import { PARTS, WRITTEN_IN, type RecordPage } from './record-page.ts'
 import { blobsToLeave, chooseRebases, type GroupFacts } from './rebase.ts'
 import { assertCompatible, chainsOf, type Chains, type Segment } from './segment-chains.ts'
 import type { StateNames } from './segment-codec.ts'
@@ -22,9 +24,6 @@ import { createHandles } from './state-handles.ts'
 
 export { restoreKeyedState } from './restore-keyed-state.ts'
 export type { KeyedSnapshot } from './keyed-snapshot.ts'
-
-/** A power of two. */
-const SHARDS = 128
 
 export interface KeyedStateOptions {
   readonly descriptors: Readonly<Record<string, StateDescriptor>>
@@ -42,6 +41,9 @@ export function createKeyedStateBackend(options: KeyedStateOptions): KeyedStateB
 }
 
 export class KeyedStateBackend {
+  /** The record of the current key; `at` is -1 as long as it has none. */
+  page: RecordPage
+  at = -1
   /** One per descriptor name, bound to the current key: ValueState, ListState or MapState. */
   readonly handles: Readonly<Record<string, unknown>>
   readonly maxParallelism: number
@@ -53,8 +55,6 @@ export class KeyedStateBackend {
   #chains: Chains
   /** Restored groups that are only bytes yet; they are as their chain says. */
   readonly #undecoded = new Map<number, readonly Uint8Array[]>()
-  /** Slots met so far, by a hash that is cheaper than a key group's (a third of the time of a look-up); released ones leave it. */
-  readonly #front: readonly Map<string, Slot>[] = Array.from({ length: SHARDS }, () => new Map<string, Slot>())
   readonly #epochOf = new Map<number, number>()
   /** What the chains will be if this checkpoint completes: nothing refers to a blob of one that did not (F30). */
   #proposed: { readonly checkpoint: number; readonly chains: Chains } | undefined
@@ -62,11 +62,11 @@ export class KeyedStateBackend {
   #touched: KeyGroup[] = []
   readonly #behind = new Set<KeyGroup>()
   /** Tombstones by epoch: what a completed checkpoint lets go. */
-  readonly #graves = new Map<number, Entry[]>()
+  readonly #graves = new Map<number, DirtyEntry[]>()
   #epoch = 1
-  #key: string | undefined
-  #group: KeyGroup
-  #slot: Slot | undefined
+  /** The current key and its hash, as long as it has no record. */
+  #unmet: string | undefined
+  #unmetHash = 0
   #snapshot: KeyedSnapshot | undefined
   #snapshots = 0
 
@@ -80,7 +80,7 @@ export class KeyedStateBackend {
     this.lastKeyGroup = options.lastKeyGroup ?? maxParallelism - 1
     this.#states = Object.entries(descriptors).map(([name, { kind }]) => [name, kind] as const)
     this.#groups = Array.from({ length: maxParallelism }, (_, index) => new KeyGroup(index))
-    this.#group = this.#groupAt(this.firstKeyGroup)
+    this.page = this.#groupAt(this.firstKeyGroup).pageOf(0)
     this.#chains = this.#groups.map(() => [])
     this.handles = createHandles(descriptors, this, options.freeze ?? false)
   }
@@ -88,16 +88,13 @@ export class KeyedStateBackend {
   /** Selects the key that handles act on. @throws TerminalError for what is no key */
   setCurrentKey(key: unknown): void {
     const text = typeof key === 'string' && key.charCodeAt(0) !== 1 ? key : keyString(key)
-    const front = this.#front[shardOf(text)]
-    const known = front?.get(text)
-    if (known === undefined) this.#find(text, front)
-    else this.#slot = known
-    this.#key = text
-  }
-
-  /** The current key's slot, to read from. */
-  get slot(): Slot | undefined {
-    return this.#slot
+    const hash = javaHash(text)
+    const group = this.#groupAt(keyGroupOfHash(hash, this.maxParallelism))
+    const page = group.pageOf(hash)
+    const at = page.find(text, hash)
+    if (at < 0) return this.#meet(text, hash, group)
+    this.page = page
+    this.at = at
   }
 
   /** The snapshot that is being encoded: entries with objects are shown to it before they are handed out (F31). */
@@ -105,44 +102,49 @@ export class KeyedStateBackend {
     return this.#snapshot
   }
 
-  /** The current key's slot, its values about to be changed. */
-  writeSlot(): Slot {
-    const slot = this.ensureSlot()
-    if (this.#snapshot !== undefined) this.#snapshot.beforeChange(slot)
-    if (slot.writtenIn !== this.#epoch) this.#stamp(slot, slot.group)
-    return slot
+  /** What the current key has besides its first value. */
+  get parts(): SlotParts | undefined {
+    return this.at < 0 ? undefined : this.page.partsAt(this.at)
   }
 
-  /** The current key's slot, made if there is none; its values stay as they are. */
-  ensureSlot(): Slot {
-    const known = this.#slot
+  /** The values of the current key are about to be changed: it has a record from now on. */
+  beforeWriteValues(): void {
+    if (this.at < 0) this.#addRecord()
+    const { page, at } = this
+    if (this.#snapshot !== undefined) this.#snapshot.beforeRecordChange(page, at)
+    const { words } = page
+    if (words[at + WRITTEN_IN] === this.#epoch) return
+    words[at + WRITTEN_IN] = this.#epoch
+    this.#addDirty(page.keyAt(at), page.group)
+  }
+
+  /** Those of the current key, made if there are none; its values stay as they are. */
+  ensureParts(): SlotParts {
+    if (this.at < 0) this.#addRecord()
+    const { page, at } = this
+    const known = page.partsAt(at)
     if (known !== undefined) return known
-    const key = this.#key
-    assert(key !== undefined, () => 'state was used while no key was selected')
-    const group = this.#group
-    assert(
-      group.index >= this.firstKeyGroup && group.index <= this.lastKeyGroup,
-      () => `key group ${group.index} is not of this subtask (${this.firstKeyGroup} to ${this.lastKeyGroup})`,
-    )
-    const slot = new Slot(key, group)
-    group.slots.set(key, slot)
-    group.entryCount += 1
-    this.#slot = slot
-    this.#front[shardOf(key)]?.set(key, slot)
-    return slot
+    const parts = new SlotParts(page.keyAt(at), page.group)
+    page.words[at + PARTS] = parts
+    return parts
   }
 
   /** An entry below a slot is about to be changed. */
   beforeWrite(entry: Entry): void {
     if (this.#snapshot !== undefined) this.#snapshot.beforeChange(entry)
-    if (entry.writtenIn !== this.#epoch) this.#stamp(entry, slotOf(entry).group)
+    if (entry.writtenIn === this.#epoch) return
+    entry.writtenIn = this.#epoch
+    this.#addDirty(entry, slotOf(entry).group)
   }
 
   /** It is dead since now: it may go once a completed checkpoint covers this epoch. */
   bury(entry: Entry): void {
-    const graves = this.#graves.get(this.#epoch)
-    if (graves === undefined) this.#graves.set(this.#epoch, [entry])
-    else graves.push(entry)
+    this.#addGrave(entry)
+  }
+
+  /** If no value of the current key is set any more: the same for its record. */
+  buryIfDead(): void {
+    if (this.page.isDead(this.at)) this.#addGrave(this.page.keyAt(this.at))
   }
 
   /** A body is cleared as a whole: detached, in favour of a range tombstone. */
@@ -193,8 +195,10 @@ export class KeyedStateBackend {
 
   /** `checkpoint` completed: dirty lists that it covers may go, and tombstones. */
   completed(checkpoint: number): void {
+    assert(this.#snapshot === undefined, () => `checkpoint ${checkpoint} completed while another is being encoded`)
     const through = this.#epochOf.get(checkpoint)
     if (through === undefined) return
+    const current = this.at < 0 ? undefined : this.page.keyAt(this.at)
     if (this.#proposed?.checkpoint === checkpoint) this.#chains = this.#proposed.chains
     this.#proposed = undefined
     for (const group of this.#behind) {
@@ -204,17 +208,10 @@ export class KeyedStateBackend {
     for (const [epoch, entries] of this.#graves) {
       if (epoch > through) continue
       this.#graves.delete(epoch)
-      for (const entry of entries) {
-        if (!entry.dead || entry.writtenIn > through) continue
-        const released = release(entry, through)
-        if (released !== undefined) this.#front[shardOf(released.key)]?.delete(released.key)
-      }
+      for (const entry of entries) this.#release(entry, through)
     }
     for (const [older, epoch] of this.#epochOf) if (epoch < through) this.#epochOf.delete(older)
-    const key = this.#key
-    if (key === undefined) return
-    this.#find(key, undefined)
-    this.#key = key
+    if (current !== undefined) this.setCurrentKey(keyOfString(current))
   }
 
   /** Decodes one more restored key group; false when there is none left. */
@@ -258,24 +255,53 @@ export class KeyedStateBackend {
     return group
   }
 
-  /** The first touch of a key since it was restored, or ever. */
-  #find(text: string, front: Map<string, Slot> | undefined): void {
-    this.#slot = undefined
-    this.#key = undefined
-    const keyGroup = keyGroupOf(text, this.maxParallelism)
-    const group = this.#groupAt(keyGroup)
-    this.#group = group
-    if (this.#undecoded.size > 0) this.#decode(keyGroup)
-    const slot = group.slots.get(text)
-    if (slot === undefined) assertWellFormed(text)
-    else front?.set(text, slot)
-    this.#slot = slot
+  /** A key without a record: it may be among what was restored and is not decoded yet, or lie elsewhere. */
+  #meet(text: string, hash: number, group: KeyGroup): void {
+    this.at = -1
+    this.#unmet = undefined
+    if (this.#undecoded.size > 0) this.#decode(group.index)
+    if (group.find(text, hash, this)) return
+    assertWellFormed(text)
+    this.#unmet = text
+    this.#unmetHash = hash
   }
 
-  #stamp(entry: Entry, group: KeyGroup): void {
-    entry.writtenIn = this.#epoch
+  #addRecord(): void {
+    const key = this.#unmet
+    assert(key !== undefined, () => 'state was used while no key was selected')
+    const group = this.#groupAt(keyGroupOfHash(this.#unmetHash, this.maxParallelism))
+    assert(
+      group.index >= this.firstKeyGroup && group.index <= this.lastKeyGroup,
+      () => `key group ${group.index} is not of this subtask (${this.firstKeyGroup} to ${this.lastKeyGroup})`,
+    )
+    group.add(key, this.#unmetHash, this)
+  }
+
+  #addDirty(entry: DirtyEntry, group: KeyGroup): void {
     if (group.dirty.length === 0) this.#touched.push(group)
     group.dirty.push(entry)
+  }
+
+  #addGrave(entry: DirtyEntry): void {
+    const graves = this.#graves.get(this.#epoch)
+    if (graves === undefined) this.#graves.set(this.#epoch, [entry])
+    else graves.push(entry)
+  }
+
+  /** What is dead since an epoch that a completed checkpoint covers goes, and its record with it if that was all. */
+  #release(entry: DirtyEntry, through: number): void {
+    if (typeof entry !== 'string') {
+      if (!entry.dead || entry.writtenIn > through) return
+      release(entry)
+    }
+    const key = typeof entry === 'string' ? entry : slotOf(entry).key
+    const hash = javaHash(key)
+    const group = this.#groupAt(keyGroupOfHash(hash, this.maxParallelism))
+    const place = { page: this.page, at: -1 }
+    if (!group.find(key, hash, place)) return
+    const { page, at } = place
+    if (!page.isDead(at) || page.writtenAt(at) > through || page.partsAt(at)?.hasEntries === true) return
+    group.remove(place)
   }
 
   #decode(keyGroup: number): void {
@@ -299,7 +325,7 @@ export class KeyedStateBackend {
   /** Without a base everything is written. */
   #allHeld(): ReadonlySet<number> {
     while (this.restoreIdleSlice());
-    return new Set(this.#groups.filter(({ slots }) => slots.size > 0).map(({ index }) => index))
+    return new Set(this.#groups.filter(({ isEmpty }) => !isEmpty).map(({ index }) => index))
   }
 
   /** Restored groups that are still bytes keep their chains: nothing of them changed. */
@@ -310,7 +336,7 @@ export class KeyedStateBackend {
     for (const group of this.#groups) {
       const chain = chains[group.index] ?? []
       const isInCheapBlob = cheap.size > 0 && chain.some(({ blob }) => cheap.has(blob.key))
-      const isNew = chain.length === 0 && group.slots.size > 0
+      const isNew = chain.length === 0 && !group.isEmpty
       if ((!isInCheapBlob && !isNew && !this.#behind.has(group)) || this.#undecoded.has(group.index)) continue
       facts.push({
         keyGroup: group.index,
@@ -327,13 +353,7 @@ export class KeyedStateBackend {
   }
 }
 
-/** Spreads keys over Maps that stay small; need not be even. */
-function shardOf(key: string): number {
-  const last = key.length - 1
-  return (key.charCodeAt(last) + key.charCodeAt(last - 1) * 7 + key.charCodeAt(last >> 1) * 31) & (SHARDS - 1)
-}
-
-function dirtySince(group: KeyGroup, baseEpoch: number): readonly (readonly Entry[])[] {
+function dirtySince(group: KeyGroup, baseEpoch: number): readonly (readonly DirtyEntry[])[] {
   return group.earlier.flatMap(({ epoch, entries }) => (epoch > baseEpoch ? [entries] : []))
 }
 

@@ -7,7 +7,8 @@
 import { CorruptCheckpointError } from '../api/index.ts'
 import { ByteReader, ByteWriter } from './byte-buffer.ts'
 import { readColumn, readIndexes, readKeys, writeColumn, writeIndexes, writeKeys, type Column } from './column-codec.ts'
-import { CHUNK, CLEAR, ELEMENT, SLOT, UNSET, type Entry } from './entry.ts'
+import { CHUNK, CLEAR, ELEMENT, RECORD, UNSET, type Entry } from './entry.ts'
+import { VALUE, type RecordPage } from './record-page.ts'
 import { assertStorable } from './storable.ts'
 import { copyValue } from './value-codec.ts'
 
@@ -18,7 +19,7 @@ export type StateNames = readonly (readonly [name: string, kind: string])[]
 
 export interface Section {
   readonly kind: number
-  /** Index into the segment's states; 0 for slots. */
+  /** Index into the segment's states; 0 for records. */
   readonly state: number
   readonly keys: readonly string[]
   readonly dead: Uint32Array
@@ -31,7 +32,7 @@ export class SectionWriter {
   readonly #valueStates: readonly string[]
   readonly #sections = new Map<number, Rows>()
   readonly #writer = new ByteWriter()
-  #slots: Rows | undefined
+  #records: Rows | undefined
   count = 0
 
   constructor(states: StateNames) {
@@ -39,21 +40,27 @@ export class SectionWriter {
     this.#valueStates = states.flatMap(([name, kind]) => (kind === 'value' ? [name] : []))
   }
 
-  /** `detach`: the entry may be changed before {@link take}; values are copied. */
+  /** `detach`: the record may be changed before {@link take}; values are copied. */
+  addRecord(page: RecordPage, at: number, detach: boolean): void {
+    this.count += 1
+    const width = this.#valueStates.length
+    const rows = (this.#records ??= new Rows(RECORD, 0, width))
+    const isDead = page.isDead(at)
+    const value = isDead ? 0 : page.words[at + VALUE]
+    rows.begin(page.keyAt(at), isDead)
+    rows.cell(0, detach ? this.#detached(value) : value)
+    if (width < 2) return
+    const more = page.partsAt(at)?.more
+    for (let column = 1; column < width; column += 1) {
+      const cell = isDead ? 0 : cellOf(more, column - 1)
+      rows.cell(column, detach ? this.#detached(cell) : cell)
+    }
+  }
+
+  /** As {@link addRecord}. */
   add(entry: Entry, detach: boolean): void {
     this.count += 1
     switch (entry.kind) {
-      case SLOT: {
-        const rows = (this.#slots ??= new Rows(SLOT, 0, this.#valueStates.length))
-        const value = entry.dead ? 0 : entry.value
-        rows.begin(entry.key, entry.dead)
-        rows.cell(0, detach ? this.#detached(value) : value)
-        for (let column = 1; column < this.#valueStates.length; column += 1) {
-          const cell = entry.dead ? 0 : cellOf(entry.more, column - 1)
-          rows.cell(column, detach ? this.#detached(cell) : cell)
-        }
-        return
-      }
       case ELEMENT: {
         const rows = this.#rows(ELEMENT, entry.body.state, 3)
         rows.begin(entry.body.slot.key, entry.dead)
@@ -77,9 +84,9 @@ export class SectionWriter {
 
   /** The sections of what was added since the last call. @throws TerminalError for a value that cannot be kept */
   take(): Uint8Array {
-    if (this.#slots !== undefined) this.#write(this.#slots)
+    if (this.#records !== undefined) this.#write(this.#records)
     for (const rows of this.#sections.values()) this.#write(rows)
-    this.#slots = undefined
+    this.#records = undefined
     this.#sections.clear()
     this.count = 0
     return this.#writer.take()
@@ -109,7 +116,7 @@ export class SectionWriter {
     writeIndexes(this.#writer, dead)
     this.#writer.byte(columns.length)
     for (const [column, cells] of columns.entries()) {
-      const name = kind === SLOT ? this.#valueStates[column] : this.#states[state]?.[0]
+      const name = kind === RECORD ? this.#valueStates[column] : this.#states[state]?.[0]
       writeColumn(this.#writer, cells, `state "${name}"`)
     }
   }

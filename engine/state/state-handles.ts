@@ -17,18 +17,24 @@ import {
   UNSET,
   type Body,
   type Entry,
-  type Slot,
+  type SlotParts,
 } from './entry.ts'
-import { setCell } from './key-group-decoder.ts'
+import { setMore } from './key-group-decoder.ts'
+import { VALUE, type RecordPage } from './record-page.ts'
 
 /** The part of the backend that handles need; `KeyedStateBackend` says what each does. */
 export interface CurrentKey {
-  readonly slot: Slot | undefined
-  readonly snapshot: { beforeChange(entry: Entry): void } | undefined
-  writeSlot(): Slot
-  ensureSlot(): Slot
+  readonly page: RecordPage
+  readonly at: number
+  readonly parts: SlotParts | undefined
+  readonly snapshot:
+    | { beforeChange(entry: Entry): void; beforeRecordChange(page: RecordPage, at: number): void }
+    | undefined
+  beforeWriteValues(): void
+  ensureParts(): SlotParts
   beforeWrite(entry: Entry): void
   bury(entry: Entry): void
+  buryIfDead(): void
   detach(body: Body, clear: Clear): void
 }
 
@@ -57,7 +63,7 @@ export function createHandles(
 
 type Show = ((value: unknown) => unknown) | undefined
 
-/** The first value state lies in the slot itself: no array between. */
+/** The first value state lies in the record itself. */
 class FirstValue {
   readonly #current: CurrentKey
   readonly #initial: () => unknown
@@ -70,27 +76,27 @@ class FirstValue {
   }
 
   get(): unknown {
-    const { slot } = this.#current
-    if (slot === undefined) return this.#initial()
-    const { value } = slot
+    const { page, at, snapshot } = this.#current
+    if (at < 0) return this.#initial()
+    const value = page.words[at + VALUE]
     if (typeof value === 'number') return value
     if (value === UNSET) return this.#initial()
-    if (typeof value === 'object') this.#current.snapshot?.beforeChange(slot)
+    if (snapshot !== undefined && typeof value === 'object') snapshot.beforeRecordChange(page, at)
     return this.#show === undefined ? value : this.#show(value)
   }
 
   set(value: unknown): void {
-    const slot = this.#current.writeSlot()
-    slot.value = value
-    slot.dead = false
+    const current = this.#current
+    current.beforeWriteValues()
+    current.page.words[current.at + VALUE] = value
   }
 
   clear(): void {
-    const { slot } = this.#current
-    if (slot === undefined || slot.value === UNSET) return
-    this.#current.writeSlot()
-    slot.value = UNSET
-    buryIfEmpty(this.#current, slot)
+    const current = this.#current
+    if (current.at < 0 || current.page.words[current.at + VALUE] === UNSET) return
+    current.beforeWriteValues()
+    current.page.words[current.at + VALUE] = UNSET
+    current.buryIfDead()
   }
 }
 
@@ -108,36 +114,29 @@ class OtherValue {
   }
 
   get(): unknown {
-    const { slot } = this.#current
-    const cells = slot?.more
-    if (slot === undefined || cells === undefined || cells.length < this.#column) return this.#initial()
+    const { page, at, parts, snapshot } = this.#current
+    const cells = parts?.more
+    if (cells === undefined || cells.length < this.#column) return this.#initial()
     const value = cells[this.#column - 1]
     if (value === UNSET) return this.#initial()
-    if (typeof value === 'object') this.#current.snapshot?.beforeChange(slot)
+    if (typeof value === 'object') snapshot?.beforeRecordChange(page, at)
     return this.#show === undefined ? value : this.#show(value)
   }
 
   set(value: unknown): void {
-    const slot = this.#current.writeSlot()
-    setCell(slot, this.#column, value)
-    slot.dead = false
+    const parts = this.#current.ensureParts()
+    this.#current.beforeWriteValues()
+    setMore(parts, this.#column, value)
   }
 
   clear(): void {
-    const { slot } = this.#current
-    const cells = slot?.more
-    if (slot === undefined || cells === undefined || cells.length < this.#column) return
+    const cells = this.#current.parts?.more
+    if (cells === undefined || cells.length < this.#column) return
     if (cells[this.#column - 1] === UNSET) return
-    this.#current.writeSlot()
+    this.#current.beforeWriteValues()
     cells[this.#column - 1] = UNSET
-    buryIfEmpty(this.#current, slot)
+    this.#current.buryIfDead()
   }
-}
-
-function buryIfEmpty(current: CurrentKey, slot: Slot): void {
-  if (slot.value !== UNSET || slot.more?.some((cell) => cell !== UNSET) === true) return
-  slot.dead = true
-  current.bury(slot)
 }
 
 class List {
@@ -166,7 +165,7 @@ class List {
 
   add(value: unknown): void {
     const current = this.#current
-    const body = this.#body() ?? this.#newBody(current.ensureSlot())
+    const body = this.#body() ?? this.#newBody(current.ensureParts())
     const last = body.chunks.at(-1)
     if (last === undefined || last.values.length >= LIST_CHUNK_ITEMS) this.#append(body, [value])
     else {
@@ -178,7 +177,7 @@ class List {
   set(values: readonly unknown[]): void {
     this.clear()
     if (values.length === 0) return
-    const body = this.#newBody(this.#current.ensureSlot())
+    const body = this.#newBody(this.#current.ensureParts())
     for (let start = 0; start < values.length; start += LIST_CHUNK_ITEMS) {
       this.#append(body, values.slice(start, start + LIST_CHUNK_ITEMS))
     }
@@ -197,11 +196,11 @@ class List {
   }
 
   #body(): ListBody | undefined {
-    const body = this.#current.slot?.bodies?.[this.#state]
+    const body = this.#current.parts?.bodies?.[this.#state]
     return body?.kind === CHUNK ? body : undefined
   }
 
-  #newBody(slot: Slot): ListBody {
+  #newBody(slot: SlotParts): ListBody {
     const body = new ListBody(slot, this.#state)
     putBody(slot, body)
     return body
@@ -230,7 +229,7 @@ class MapHandle {
 
   set(key: unknown, value: unknown): void {
     const current = this.#current
-    const body = this.#body() ?? this.#newBody(current.ensureSlot())
+    const body = this.#body() ?? this.#newBody(current.ensureParts())
     let element = body.elements.get(key)
     if (element === undefined) {
       assertElementKey(key)
@@ -280,11 +279,11 @@ class MapHandle {
   }
 
   #body(): MapBody | undefined {
-    const body = this.#current.slot?.bodies?.[this.#state]
+    const body = this.#current.parts?.bodies?.[this.#state]
     return body?.kind === ELEMENT ? body : undefined
   }
 
-  #newBody(slot: Slot): MapBody {
+  #newBody(slot: SlotParts): MapBody {
     const body = new MapBody(slot, this.#state)
     putBody(slot, body)
     return body
@@ -297,7 +296,7 @@ function assertElementKey(key: unknown): void {
   throw new TerminalError(`${what} is not a key of a map state: use a string, number, boolean or bigint`)
 }
 
-function putBody(slot: Slot, body: Body): void {
+function putBody(slot: SlotParts, body: Body): void {
   const bodies = (slot.bodies ??= [])
   while (bodies.length < body.state) bodies.push(undefined)
   bodies[body.state] = body

@@ -1,0 +1,167 @@
+/**
+ * A page of records: what a value of keyed state needs at each access lies in adjacent words of one array, found by open addressing. No
+ * object per key, and no string is hashed by V8.
+ *
+ *   words: │ hash, key, value, parts, writtenIn │ hash, key, … │
+ *            undefined: the cell was never used; null: buried
+ *
+ * A record is at most `WINDOW` cells from its home. Records keep their cell until the page is left for others, as a whole.
+ */
+import type { KeyGroup } from './key-group-records.ts'
+import { UNSET, type SlotParts } from './entry.ts'
+
+/** Words of a record, from its place on. The hash is the Java hash of the key. */
+export const KEY = 1
+/** The first value state, in place; the others are in `parts`. {@link UNSET} when there is none. */
+export const VALUE = 2
+/** SlotParts, or undefined for a slot with nothing but its first value. */
+export const PARTS = 3
+/** The epoch that wrote a value last; 0 for what was restored. */
+export const WRITTEN_IN = 4
+export const WIDTH = 5
+
+const WINDOW = 32
+/** 2^32 divided by the golden ratio: spreads hashes that differ in few bits. */
+const SPREAD = 0x9e37_79b1
+
+/** The upper bits choose a page, lower ones a cell. */
+export function spread(hash: number): number {
+  return Math.imul(hash, SPREAD)
+}
+
+/** Where a record is. */
+export interface RecordPlace {
+  page: RecordPage
+  at: number
+}
+
+export class RecordPage {
+  readonly words: unknown[]
+  readonly group: KeyGroup
+  readonly cellCount: number
+  /** How many bits of the hash its records share. */
+  readonly depth: number
+  /** Cells that are not free, buried ones included. */
+  used = 0
+  live = 0
+  /** Its records are in other pages now. */
+  isLeft = false
+  #encoded: Uint8Array | undefined
+  #encodedFor = 0
+
+  constructor(group: KeyGroup, cellCount: number, depth: number) {
+    this.group = group
+    this.cellCount = cellCount
+    this.depth = depth
+    // oxlint-disable-next-line unicorn/no-new-array -- Array.from takes ten times as long
+    this.words = new Array<unknown>(cellCount * WIDTH).fill(undefined)
+  }
+
+  /** The place of the record of `key`, or -1. */
+  find(key: string, hash: number): number {
+    const { words, cellCount } = this
+    const spreadHash = spread(hash)
+    let cell = (spreadHash ^ (spreadHash >>> 15)) & (cellCount - 1)
+    for (let left = WINDOW; left > 0; left -= 1) {
+      const at = cell * WIDTH
+      const found = words[at]
+      if (found === hash) {
+        if (words[at + KEY] === key) return at
+      } else if (found === undefined) return -1
+      cell = (cell + 1) & (cellCount - 1)
+    }
+    return -1
+  }
+
+  /** Puts an empty record for `key`, which is not there yet. Its place, or -1 if no cell is left for it. */
+  put(key: string, hash: number): number {
+    const at = this.#freeCell(hash)
+    if (at >= 0) this.#fill(at, key, hash)
+    return at
+  }
+
+  /** Where there is no record: for a page that something else finds its way in. */
+  putAt(at: number, key: string, hash: number): void {
+    this.#fill(at, key, hash)
+  }
+
+  /** A record of another page, as it is; false if no cell is left for it. */
+  take(from: RecordPage, place: number): boolean {
+    const source = from.words
+    const at = this.put(source[place + KEY] as string, source[place] as number)
+    if (at >= 0) this.copyFrom(from, place, at)
+    return at >= 0
+  }
+
+  /** All but key and hash. */
+  copyFrom(from: RecordPage, place: number, at: number): void {
+    for (let word = VALUE; word < WIDTH; word += 1) this.words[at + word] = from.words[place + word]
+    if (from.#encoded?.[place / WIDTH] === 1) this.markEncoded(at, from.#encodedFor)
+  }
+
+  /** The cell is not free then: records behind it are found past it. */
+  bury(at: number): void {
+    this.words.fill(undefined, at + KEY, at + WIDTH)
+    this.words[at] = null
+    this.live -= 1
+  }
+
+  isRecord(at: number): boolean {
+    return typeof this.words[at] === 'number'
+  }
+
+  keyAt(at: number): string {
+    return this.words[at + KEY] as string
+  }
+
+  partsAt(at: number): SlotParts | undefined {
+    return this.words[at + PARTS] as SlotParts | undefined
+  }
+
+  writtenAt(at: number): number {
+    return this.words[at + WRITTEN_IN] as number
+  }
+
+  /** No value is set. */
+  isDead(at: number): boolean {
+    return this.words[at + VALUE] === UNSET && this.partsAt(at)?.hasValues !== true
+  }
+
+  /** By snapshot `number`. */
+  isEncoded(at: number, number: number): boolean {
+    return this.#encodedFor === number && this.#encoded?.[at / WIDTH] === 1
+  }
+
+  markEncoded(at: number, number: number): void {
+    if (number < this.#encodedFor) return
+    const encoded = (this.#encoded ??= new Uint8Array(this.cellCount))
+    if (this.#encodedFor !== number) {
+      this.#encodedFor = number
+      encoded.fill(0)
+    }
+    encoded[at / WIDTH] = 1
+  }
+
+  #freeCell(hash: number): number {
+    const { words, cellCount } = this
+    const spreadHash = spread(hash)
+    let cell = (spreadHash ^ (spreadHash >>> 15)) & (cellCount - 1)
+    for (let left = WINDOW; left > 0; left -= 1) {
+      const at = cell * WIDTH
+      if (typeof words[at] !== 'number') return at
+      cell = (cell + 1) & (cellCount - 1)
+    }
+    return -1
+  }
+
+  #fill(at: number, key: string, hash: number): void {
+    const { words } = this
+    if (words[at] === undefined) this.used += 1
+    this.live += 1
+    words[at] = hash
+    words[at + KEY] = key
+    words[at + VALUE] = UNSET
+    words[at + PARTS] = undefined
+    words[at + WRITTEN_IN] = 0
+  }
+}
