@@ -5,7 +5,8 @@
  * The first use of a directory fsyncs its parent even if it exists: whoever made it may have died before doing so.
  */
 import { dirname, join } from 'node:path'
-import { codeOf, type DiskOperations } from './disk-operations.ts'
+import { isThere, makeDirectory } from '../clients/file/directory.ts'
+import { codeOf, type FileOperations } from '../clients/file/operations.ts'
 import { DurableDirectory } from './durable-directory.ts'
 import { isTemporary, isWriterDead, UNKNOWN_WRITER_AGE_MS } from './temporary-name.ts'
 
@@ -14,24 +15,18 @@ const MAX_KNOWN = 64
 
 export class DiskDirectories {
   readonly #root: string
-  readonly #fs: DiskOperations
+  readonly #fs: FileOperations
   readonly #known = new Map<string, Promise<DurableDirectory>>()
   readonly #idle = new Map<string, DurableDirectory>()
 
-  constructor(root: string, fs: DiskOperations) {
+  constructor(root: string, fs: FileOperations) {
     this.#root = root
     this.#fs = fs
   }
 
   /** Makes the root and what is missing above it. */
   async makeRoot(): Promise<void> {
-    const missing: string[] = []
-    for (let path = this.#root; !(await this.#exists(path)); path = dirname(path)) missing.push(path)
-    while (missing.length > 0) {
-      const path = missing.pop() ?? this.#root
-      await this.#make(path)
-      await this.#syncOnce(dirname(path))
-    }
+    await makeDirectory(this.#root, { fs: this.#fs, mode: DIRECTORY_MODE, sync: (path) => this.#syncOnce(path) })
     await this.get(this.#root)
   }
 
@@ -54,7 +49,7 @@ export class DiskDirectories {
       this.#drop(at)
       if (at === this.#root) break
     }
-    if (!(await this.#exists(this.#root))) await this.makeRoot()
+    if (!(await isThere(this.#root, this.#fs))) await this.makeRoot()
   }
 
   async close(): Promise<void> {
@@ -106,23 +101,14 @@ export class DiskDirectories {
     }
   }
 
-  async #exists(path: string): Promise<boolean> {
-    try {
-      await this.#fs.modifiedMs(path)
-      return true
-    } catch (error) {
-      if (codeOf(error) === 'ENOENT') return false
-      throw error
-    }
-  }
-
   /** Temporary files of writers that are gone. Safe at any time: a writer that loses one fails to link it and tries again. */
   async #removeDebris(path: string): Promise<void> {
     const entries = await this.#fs.readDirectory(path).catch(() => [])
     for (const { name } of entries) {
       if (!isTemporary(name)) continue
       const file = join(path, name)
-      const isOld = async (): Promise<boolean> => (await this.#fs.modifiedMs(file)) < Date.now() - UNKNOWN_WRITER_AGE_MS
+      const isOld = async (): Promise<boolean> =>
+        (await this.#fs.stat(file)).modifiedMs < Date.now() - UNKNOWN_WRITER_AGE_MS
       if (isWriterDead(name) || (await isOld().catch(() => false))) await this.#fs.unlink(file).catch(() => undefined)
     }
   }

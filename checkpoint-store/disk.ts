@@ -13,39 +13,60 @@
 import { randomBytes } from 'node:crypto'
 import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { InDoubtError, messageOf, RetryableError, type CheckpointStore, type Key } from '../engine/api/index.ts'
-import { codeOf, nodeDiskOperations, type DiskOperations } from './disk-operations.ts'
+import {
+  InDoubtError,
+  messageOf,
+  RetryableError,
+  TerminalError,
+  type CheckpointStore,
+  type Key,
+} from '../engine/api/index.ts'
+import { codeOf, nodeFileOperations, type FileOperations } from '../clients/file/operations.ts'
 import { DiskDirectories } from './disk-directories.ts'
 import type { DurableDirectory } from './durable-directory.ts'
 import { checkKey, checkPrefix } from './key.ts'
 import { isTemporary, temporaryOwner } from './temporary-name.ts'
 
+export type StoreAccess = 'read' | 'write'
+
 export interface DiskStoreOptions {
   /** Made if it does not exist, readable by its owner only. Relative to the working directory. */
   readonly directory: string
-  readonly fs?: DiskOperations
+  /** `write` (default): made when missing, refused when it cannot be written. `read`: nothing is made; refused when missing. */
+  readonly access?: StoreAccess
+  readonly fs?: FileOperations
 }
 
 const FILE_MODE = 0o600
 
-/** @throws RetryableError if the directory cannot be made or read now; InDoubtError if it may not survive a power loss */
+/**
+ * @throws TerminalError if the directory can be no store, or not with this access; RetryableError if it cannot be made or read now;
+ *   InDoubtError if it may not survive a power loss
+ */
 export async function diskStore(options: DiskStoreOptions): Promise<CheckpointStore> {
   const root = resolve(options.directory)
-  const fs = options.fs ?? nodeDiskOperations
+  const fs = options.fs ?? nodeFileOperations
   const directories = new DiskDirectories(root, fs)
-  await translated(`open the store ${root}`, () => directories.makeRoot())
+  try {
+    if (options.access === 'read') await directories.get(root)
+    else await directories.makeRoot()
+    if (options.access !== 'read') await fs.checkWritable(root)
+  } catch (error) {
+    await directories.close()
+    throw openFailure(error, root, options.access)
+  }
   return new DiskStore(root, fs, directories)
 }
 
 class DiskStore implements CheckpointStore {
   readonly uri: string
   readonly #root: string
-  readonly #fs: DiskOperations
+  readonly #fs: FileOperations
   readonly #directories: DiskDirectories
   readonly #owner = `${temporaryOwner()}-${randomBytes(6).toString('hex')}`
   #counter = 0
 
-  constructor(root: string, fs: DiskOperations, directories: DiskDirectories) {
+  constructor(root: string, fs: FileOperations, directories: DiskDirectories) {
     this.uri = pathToFileURL(root).href
     this.#root = root
     this.#fs = fs
@@ -171,6 +192,22 @@ async function absent<T>(result: Promise<T>): Promise<T | undefined> {
     if (codeOf(error) === 'ENOENT') return undefined
     throw error
   }
+}
+
+/** What somebody has to change is told apart from what may pass by itself. */
+function openFailure(error: unknown, root: string, access: StoreAccess = 'write'): unknown {
+  const code = codeOf(error)
+  if (error instanceof InDoubtError || code === '') return error
+  if (code === 'ENOENT' && access === 'read')
+    return new TerminalError(`there is no checkpoint store ${root}; name that of the run with --store`)
+  const message = `cannot open the checkpoint store ${root}: ${messageOf(error)}; ${openCureOf(code)}`
+  const isForGood = ['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EROFS', 'ELOOP', 'ENAMETOOLONG'].includes(code)
+  return isForGood ? new TerminalError(message, { cause: error }) : new RetryableError(message, { cause: error })
+}
+
+function openCureOf(code: string): string {
+  if (code === 'ENOTDIR') return 'a file is in the way: give a directory'
+  return code === 'ENOENT' ? 'give a directory that can be made' : cureOf(code)
 }
 
 async function translated<T>(what: string, act: () => Promise<T>): Promise<T> {

@@ -6,18 +6,18 @@
  *   reports a failed write back once, drops the dirty page, and a second fsync of it says "fine".
  */
 import { InDoubtError, messageOf } from '../engine/api/index.ts'
-import type { DiskOperations } from './disk-operations.ts'
+import type { FileOperations } from '../clients/file/operations.ts'
 
 export class DurableDirectory {
   readonly path: string
-  readonly #fs: DiskOperations
+  readonly #fs: FileOperations
   #fd: Promise<number> | undefined
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
   /** So far. A change during which it grew may be lost. */
   #failures = 0
 
-  constructor(path: string, fs: DiskOperations) {
+  constructor(path: string, fs: FileOperations) {
     this.path = path
     this.#fs = fs
   }

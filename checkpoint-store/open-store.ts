@@ -5,27 +5,35 @@
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { TerminalError, type CheckpointStore } from '../engine/api/index.ts'
-import { diskStore } from './disk.ts'
+import { diskStore, type StoreAccess } from './disk.ts'
 import { memoryStore } from './memory.ts'
 
-type Open = (uri: string, baseDirectory: string) => Promise<CheckpointStore>
+type Open = (uri: string, options: Required<OpenOptions>) => Promise<CheckpointStore>
+
+export interface OpenOptions {
+  /** Relative paths are relative to it; default the working directory. */
+  readonly baseDirectory?: string
+  /** `read`: a store that is not there is refused, not made. Default `write`. */
+  readonly access?: StoreAccess
+}
 
 const schemes: Readonly<Record<string, Open>> = {
-  file: (uri, baseDirectory) => diskStore({ directory: directoryOf(uri, baseDirectory) }),
+  file: (uri, { baseDirectory, access }) => diskStore({ directory: directoryOf(uri, baseDirectory), access }),
   memory: (uri) => Promise.resolve(memoryStore({ uri })),
 }
 
 /**
- * `uri`: `file:///var/sluice`, `file:checkpoints`, `checkpoints`, `memory:`. Relative paths are relative to `baseDirectory`.
+ * `uri`: `file:///var/sluice`, `file:checkpoints`, `checkpoints`, `memory:`.
  * @throws TerminalError for what it does not know
  */
-export async function openStore(uri: string, baseDirectory: string = process.cwd()): Promise<CheckpointStore> {
+export async function openStore(uri: string, options: OpenOptions = {}): Promise<CheckpointStore> {
+  const { baseDirectory = process.cwd(), access = 'write' } = options
   if (uri === '') throw new TerminalError('the checkpoint store is empty text: give a directory, like "checkpoints"')
   // One letter is a Windows drive.
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(uri)?.[1]?.toLowerCase()
-  if (scheme === undefined) return diskStore({ directory: resolve(baseDirectory, uri) })
+  if (scheme === undefined) return diskStore({ directory: resolve(baseDirectory, uri), access })
   const open = Object.hasOwn(schemes, scheme) ? schemes[scheme] : undefined
-  if (open !== undefined) return open(uri, baseDirectory)
+  if (open !== undefined) return open(uri, { baseDirectory, access })
   throw new TerminalError(
     `no checkpoint store for "${scheme}:"; use one of ${Object.keys(schemes)
       .map((known) => `${known}:`)

@@ -10,8 +10,19 @@ import { packageVersion } from './version.ts'
 const DEFAULT_STORE = '.sluice'
 
 const EXIT_CODES = `
-Exit codes of run: 0 finished or stopped; 1 failed; 2 wrong usage, or refused before anything was changed; 3 another
-process runs the job, or has taken it over; 130, 143 stopped cleanly by SIGINT, SIGTERM (a second one exits at once).`
+Exit codes of run:
+  0         finished or stopped
+  1         failed
+  2         wrong usage, or refused before anything was changed
+  3         another process runs the job, or has taken it over
+  130, 143  stopped cleanly by SIGINT, SIGTERM (a second one exits at once)`
+
+const RUN_EXAMPLES = `
+Examples:
+  sluice run job.ts --set input='data/*.ndjson' --set output=out
+  sluice run job.ts                       goes on from the last checkpoint, with the settings of the last run
+  sluice run job.ts --restore 41 --accept-duplicates
+  sluice run job.ts --drop old-totals     the job was edited, "old-totals" is no more`
 
 /** @param argv without `node` and the script; resolves with the exit code */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -50,17 +61,18 @@ function createProgram(end: (code: number) => void): Command {
     .addHelpText('after', EXIT_CODES)
   program
     .command('run')
+    .addHelpText('after', `${RUN_EXAMPLES}\n${EXIT_CODES}`)
     .description('run a job until its input ends or it is stopped; goes on from the last checkpoint')
     .argument('<job>', 'the job file (job.ts)')
     .option('--store <uri>', 'checkpoint store: a directory or a URI', DEFAULT_STORE)
-    .option('--set <key=value>', 'a setting of the job; repeatable', collect, [])
+    .option('--set <key=value>', 'a setting of the job; repeatable', collect)
     .option('--restore <what>', 'latest, a checkpoint number, or none', 'latest')
     .option(
       '--accept-duplicates',
       'with --restore of anything but the newest: what became visible since is written again',
     )
     .option('--accept-loss <checkpoint>', 'go on although commits of this checkpoint are lost')
-    .option('--drop <operator>', 'give up the checkpointed part of an operator that is gone; repeatable', collect, [])
+    .option('--drop <operator>', 'give up the checkpointed part of an operator that is gone; repeatable', collect)
     .option('--take-over', 'fence a run that still lives')
     .option('--json', 'events as JSON lines on stdout, logs as JSON lines on stderr')
     .action(async (job: string, flags: RunFlags) => end(await (await import('./run.ts')).run(job, flags)))
@@ -68,7 +80,7 @@ function createProgram(end: (code: number) => void): Command {
     .command('plan')
     .description('print the graph of a job: operators, edges, the guarantee of each path')
     .argument('<job>', 'the job file (job.ts)')
-    .option('--set <key=value>', 'a setting of the job; repeatable', collect, [])
+    .option('--set <key=value>', 'a setting of the job; repeatable', collect)
     .option('--json', 'as JSON')
     .action(async (job: string, flags: PlanFlags) => (await import('./plan.ts')).plan(job, flags))
   program
@@ -81,7 +93,7 @@ function createProgram(end: (code: number) => void): Command {
   return program
 }
 
-function collect(value: string, before: readonly string[]): readonly string[] {
+function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value]
 }
 

@@ -7,13 +7,13 @@ import { parseSettings } from './arguments.ts'
 import { loadJob } from './load-job.ts'
 
 export interface PlanFlags {
-  readonly set: readonly string[]
+  readonly set?: readonly string[]
   readonly json?: boolean
 }
 
 export async function plan(jobFile: string, flags: PlanFlags): Promise<void> {
   const { definition } = await loadJob(jobFile)
-  const { plan: made, planHash } = buildJob(definition, parseSettings(flags.set))
+  const { plan: made, planHash } = buildJob(definition, parseSettings(flags.set ?? []))
   process.stdout.write(
     flags.json === true ? `${JSON.stringify({ ...made, planHash }, null, 2)}\n` : textOf(made, planHash),
   )

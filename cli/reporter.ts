@@ -2,7 +2,7 @@
  * What a run tells: for people on stderr, one line that is rewritten on a terminal; for programs JSON lines on stdout. Everything that
  * is told has one function here, so that both ways tell the same.
  */
-import { messageOf, unreachable, type Logger } from '../engine/api/index.ts'
+import { messageOf, TerminalError, unreachable, type Logger } from '../engine/api/index.ts'
 import { sourcePositionsOf } from '../engine/checkpoint/commit-permit.ts'
 import type { RunEnd, RunEvent } from '../engine/coordinator/run-job.ts'
 import type { ExitCode } from '../engine/host/exit-code.ts'
@@ -140,5 +140,11 @@ function originOf(error: unknown): string {
   for (let depth = 0; depth < MAX_CAUSES && origin instanceof Error && origin.cause !== undefined; depth += 1) {
     origin = origin.cause
   }
-  return origin !== error && origin instanceof Error && origin.stack !== undefined ? `\n${origin.stack}` : ''
+  if (origin === error || !(origin instanceof Error)) return ''
+  return hasFrames(origin) && !(origin instanceof TerminalError) ? `\n${origin.stack}` : ''
+}
+
+/** A failed system call has none, and its message has been told already. */
+function hasFrames(error: Error): boolean {
+  return error.stack?.includes('\n    at ') === true
 }

@@ -14,11 +14,11 @@ import { createReporter, type Reporter } from './reporter.ts'
 
 export interface RunFlags {
   readonly store: string
-  readonly set: readonly string[]
+  readonly set?: readonly string[]
   readonly restore: string
   readonly acceptDuplicates?: boolean
   readonly acceptLoss?: string
-  readonly drop: readonly string[]
+  readonly drop?: readonly string[]
   readonly takeOver?: boolean
   readonly json?: boolean
 }
@@ -44,7 +44,7 @@ interface Surroundings {
 }
 
 async function runFile(jobFile: string, flags: RunFlags, { reporter, stopSignal }: Surroundings): Promise<RunEnd> {
-  const settings = parseSettings(flags.set)
+  const settings = parseSettings(flags.set ?? [])
   const restore = parseRestore(flags.restore)
   const acceptLoss = flags.acceptLoss === undefined ? null : parseCheckpoint(flags.acceptLoss, '--accept-loss')
   const { definition, file } = await loadJob(jobFile)
@@ -63,7 +63,7 @@ async function runFile(jobFile: string, flags: RunFlags, { reporter, stopSignal 
     restore,
     acceptDuplicates: flags.acceptDuplicates ?? false,
     acceptLoss,
-    drop: flags.drop,
+    drop: flags.drop ?? [],
     takeOver: flags.takeOver ?? false,
     stopSignal,
     onEvent: (event) => reporter.event(event),

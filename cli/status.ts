@@ -2,7 +2,6 @@
  * `sluice status`: answered from the store alone, while the job runs or after it.
  */
 import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { openStore } from '../checkpoint-store/open-store.ts'
 import { parseJobId, TerminalError } from '../engine/api/index.ts'
 import { readStatus, type JobStatus } from '../engine/coordinator/status.ts'
@@ -19,22 +18,22 @@ export interface StatusFlags {
 export async function status(job: string, flags: StatusFlags): Promise<void> {
   const id = await idOf(job)
   // A look must not make a store where there is none.
-  const isPath = !/^[a-z][a-z0-9+.-]+:/i.test(flags.store)
-  if (isPath && !existsSync(flags.store)) {
-    throw new TerminalError(
-      `there is no checkpoint store ${resolve(flags.store)}; name the one of the run with --store`,
-    )
-  }
-  await using store = await openStore(flags.store)
+  await using store = await openStore(flags.store, { access: 'read' })
   await using holder = await createHolder()
   const found = await readStatus(store, id, nodeRuntime(), (other) => isHolderAlive(other, holder.identity))
-  if (found === undefined) throw new TerminalError(`${store.uri} knows no job "${id}"`)
-  process.stdout.write(flags.json === true ? `${JSON.stringify(found)}\n` : textOf(found))
+  if (found === undefined)
+    throw new TerminalError(`${store.uri} knows no job "${id}"; name the store of its run with --store`)
+  process.stdout.write(flags.json === true ? `${JSON.stringify(fieldsOf(found))}\n` : textOf(found))
 }
 
 async function idOf(job: string): Promise<string> {
   const isFile = /\.[cm]?[jt]s$/.test(job) && existsSync(job)
   return parseJobId(isFile ? (await loadJob(job)).definition.id : job)
+}
+
+/** Settings and code identity are for people: what programs are told is a fixed shape. */
+function fieldsOf({ settings: _settings, codeIdentity: _code, ...fields }: JobStatus): object {
+  return fields
 }
 
 const LIVES = new Map<boolean | null, string>([

@@ -1,139 +1,124 @@
-/** The style guide as a test: what a reader can rely on in every file of this repository. */
+/** The style guide as a test: what a reader can rely on in every file of this repository. Each rule is shown a tree that breaks it. */
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join, normalize } from 'node:path'
-import { expect, test } from 'vitest'
-
-const LONGEST_FILE_LINES = 400
-const LONGEST_LINE_CHARACTERS = 160
+import { describe, expect, test } from 'vitest'
+import { tryCommands, tryMentions, tryTypescript } from './tidy/readme.ts'
+import { citationsIn, failuresOf, invariantsOf, rules, type Rule, type Tree } from './tidy/rules.ts'
 
 /** What git tracks: a file that is still being written is nobody else's business. */
-const files = execFileSync('git', ['ls-files', '--cached'], { encoding: 'utf8' })
+const tracked = execFileSync('git', ['ls-files', '--cached'], { encoding: 'utf8' })
   .split('\n')
-  .filter((file) => file !== '' && existsSync(file))
+  .filter((file) => file !== '' && !/\.(png|jpg|gif|bin|gz|zip)$/.test(file) && existsSync(file))
+const tree: Tree = new Map(tracked.map((file) => [file, readFileSync(file, 'utf8')]))
 
-const typescript = files.filter((file) => file.endsWith('.ts'))
-const engine = typescript.filter((file) => file.startsWith('engine/'))
-const tests = typescript.filter((file) => file.endsWith('.test.ts'))
-const textOf = new Map(files.filter(isText).map((file) => [file, readFileSync(file, 'utf8')]))
+type RuleName = keyof typeof rules
 
-/** Written in two parts, so that this file does not match itself. */
-const unfinished = new RegExp(['TO', 'DO|FIX', 'ME|XX', 'X\\b'].join(''))
-const machinePath = new RegExp(['/wo', 'rk/|/ho', 'me/\\w|/ro', 'ot/|/tm', 'p/|\\.\\./sha', 'red\\b'].join(''))
-const header = /^\/\*\*[\s\S]{20,}?\*\//
+/** A file that breaks the rule when it is added or replaced; written in parts where it would break it here. */
+const breaking: Readonly<Record<RuleName, readonly (readonly [file: string, text: string])[]>> = {
+  'every product file opens with a comment that says what it is': [
+    ['engine/api/x.ts', 'import { x } from "./x.ts"'],
+    ['cli/x.ts', '/** short */\ncode'],
+  ],
+  'no file has more than 400 lines': [['cli/x.ts', 'x\n'.repeat(401)]],
+  'no line has more than 160 characters': [['test/x.ts', `ok\n${'x'.repeat(161)}`]],
+  'nothing is left for later': ['// TO' + 'DO: later', '/* FIX' + 'ME */', '// XX' + 'X'].map((text) => [
+    'cli/x.ts',
+    text,
+  ]),
+  'no file names a directory of the machine it was written on, or one beside the repository': [
+    '/wo' + 'rk/main',
+    '/ho' + 'me/me',
+    '../sha' + 'red/x',
+    '/tm' + 'p/x',
+  ].map((text) => ['docs/x.md', text]),
+  'the lock file names no registry host': [['package-lock.json', '{ "resolved": "https://registry.example/x.tgz" }']],
+  'every invariant and failure row that is cited is stated in docs': [
+    ['engine/x.ts', `// kept (${'C99'})`],
+    ['test/x.ts', `test('it holds (${'C1, F99'})')`],
+  ],
+  'every invariant has a test that names it': [
+    ['docs/invariants.md', `${tree.get('docs/invariants.md') ?? ''}| C99 | Something nobody tests. | x | y |\n`],
+  ],
+  'every file that a document links to exists': [['docs/x.md', 'see [x](gone.md)']],
+  'every file is reached from an entry or a test': [['sinks/file/forgotten.ts', 'export {}']],
+}
 
-test('the rules below judge the files that are there', () => {
-  expect(engine.length).toBeGreaterThanOrEqual(13)
-  expect(tests.length).toBeGreaterThanOrEqual(1)
-})
-
-test('every engine file opens with a comment that says what it is', () => {
-  expect(engine.filter((file) => !header.test(read(file)))).toEqual([])
-})
-
-test(`no file has more than ${LONGEST_FILE_LINES} lines, no line more than ${LONGEST_LINE_CHARACTERS} characters`, () => {
-  const long = typescript.filter((file) => read(file).trimEnd().split('\n').length > LONGEST_FILE_LINES)
-  expect(long).toEqual([])
-  const wide = typescript.flatMap((file) =>
-    read(file)
-      .split('\n')
-      .flatMap((line, index) => (line.length > LONGEST_LINE_CHARACTERS ? [`${file}:${index + 1}`] : [])),
-  )
-  expect(wide).toEqual([])
-})
-
-test('nothing is left for later', () => {
-  expect(matching(unfinished, (file) => /\.(ts|mjs|md|json)$/.test(file) && file !== 'package-lock.json')).toEqual([])
-})
-
-test('no file names a directory of the machine it was written on, or one beside the repository', () => {
-  expect(matching(machinePath, () => true)).toEqual([])
-})
-
-test('the patterns catch what they are there for', () => {
-  for (const text of ['// TO' + 'DO: later', '/* FIX' + 'ME */', '// XX' + 'X']) expect(text).toMatch(unfinished)
-  for (const text of ['/wo' + 'rk/main', '/ho' + 'me/me', '../sha' + 'red/x', '/tm' + 'p/x'])
-    expect(text).toMatch(machinePath)
-  expect(citations('kept (C3) and (C1, S2), not C4')).toEqual(['C3', 'C1', 'S2'])
-  expect('import { x } from "./x.ts"').not.toMatch(header)
-  expect('/** ok */\ncode').not.toMatch(header)
-})
-
-test('the lock file names no registry host', () => {
-  expect(/"resolved":/.test(read('package-lock.json'))).toBe(false)
-})
-
-test('every invariant that the code or a test cites is stated in docs/invariants.md', () => {
-  const stated = new Set(
-    read('docs/invariants.md')
-      .match(/^\| [CTS]\d+ /gm)
-      ?.map((cell) => cell.slice(2).trim()),
-  )
-  expect(stated.size).toBeGreaterThanOrEqual(13)
-  const unknown = [...textOf]
-    .filter(([file]) => /\.(ts|mjs)$/.test(file))
-    .flatMap(([file, text]) => citations(text).map((id) => ({ file, id })))
-    .filter(({ id }) => !stated.has(id))
-  expect(unknown).toEqual([])
-})
-
-test('every file that docs/invariants.md and the other documents link to exists', () => {
-  const broken = files
-    .filter((file) => file.endsWith('.md'))
-    .flatMap((file) => linksOf(file).map((link) => ({ file, link })))
-    .filter(({ file, link }) => !existsSync(join(dirname(file), link)))
-  expect(broken).toEqual([])
-})
-
-test.runIf(existsSync('engine/index.ts') && existsSync('cli/main.ts'))(
-  'every file is reached from an entry or a test',
-  () => {
-    const reached = new Set<string>()
-    const open = typescript.filter(isEntry)
-    for (let file = open.pop(); file !== undefined; file = open.pop()) {
-      if (reached.has(file)) continue
-      reached.add(file)
-      open.push(...importsOf(file).filter((target) => existsSync(target)))
+describe('the rules', () => {
+  for (const [rule, check] of Object.entries(rules) as readonly (readonly [RuleName, Rule])[]) {
+    test(`hold: ${rule}`, () => {
+      expect(check(tree)).toEqual([])
+    })
+    for (const [file, text] of breaking[rule]) {
+      test(`can fail: ${rule} (${file}: ${JSON.stringify(text.slice(0, 20))})`, () => {
+        expect(check(new Map([...tree, [file, text]]))).not.toEqual([])
+      })
     }
-    expect(reached.size).toBeGreaterThan(0)
-    expect(typescript.filter((file) => !reached.has(file))).toEqual([])
-  },
-)
+  }
 
-/** What is started or imported from outside: by a person, by npm, by a user's job, by a child process of a test. */
-function isEntry(file: string): boolean {
-  return (
-    /^(engine\/index|cli\/main|test\/conformance\/index|(examples|bench)\/run)\.ts$/.test(file) ||
-    /^(sources\/[^/]+\/source|sinks\/[^/]+\/sink|checkpoint-store\/[^/]+|bench\/[^/]+|[^/]+\.config)\.ts$/.test(file) ||
-    /^examples\/[^/]+\/(main|job)\.ts$/.test(file) ||
-    /\.(test|job|main)\.ts$/.test(file)
-  )
-}
+  test('judge the files that are there', () => {
+    const count = (pattern: RegExp): number => tracked.filter((file) => pattern.test(file)).length
+    expect(count(/^engine\/.*\.ts$/)).toBeGreaterThan(50)
+    expect(count(/\.test\.ts$/)).toBeGreaterThan(40)
+    expect(invariantsOf(tree).length).toBeGreaterThanOrEqual(13)
+    expect(failuresOf(tree).length).toBeGreaterThanOrEqual(36)
+    expect([...tree.values()].flatMap(citationsIn).length).toBeGreaterThan(150)
+  })
 
-function importsOf(file: string): string[] {
-  const specifiers = [...read(file).matchAll(/(?:from|import|import\()\s*'(\.{1,2}\/[^']+)'/g)].map(
-    (match) => match[1] ?? '',
-  )
-  const urls = [...read(file).matchAll(/new URL\('(\.{1,2}\/[^']+\.ts)'/g)].map((match) => match[1] ?? '')
-  return [...specifiers, ...urls].map((specifier) => normalize(join(dirname(file), specifier)))
-}
+  test('citations are read alone and in company', () => {
+    expect(citationsIn('kept (C3) and (C1, S2), also (C4, F35), not C5')).toEqual(['C3', 'C1', 'S2', 'C4', 'F35'])
+  })
+})
 
-function citations(text: string): string[] {
-  return [...text.matchAll(/\(([CTS]\d+(?:, ?[CTS]\d+)*)\)/g)].flatMap((match) => (match[1] ?? '').split(/, ?/))
-}
+describe('README', () => {
+  const readme = tree.get('README.md') ?? ''
 
-function linksOf(file: string): string[] {
-  return [...read(file).matchAll(/\]\(((?!https?:|#|mailto:)[^)#\s]+)/g)].map((match) => match[1] ?? '')
-}
+  test('its TypeScript is correct and its job can be built', () => {
+    const { problems, count } = tryTypescript(readme)
+    expect(problems).toEqual([])
+    expect(count).toBeGreaterThanOrEqual(1)
+  })
 
-function matching(pattern: RegExp, applies: (file: string) => boolean): string[] {
-  return [...textOf].flatMap(([file, text]) => (applies(file) && pattern.test(text) ? [file] : []))
-}
+  test('its commands run, or name what is there', () => {
+    const { problems, count } = tryCommands(readme)
+    expect(problems).toEqual([])
+    expect(count).toBeGreaterThanOrEqual(10)
+  })
 
-function read(file: string): string {
-  return textOf.get(file) ?? readFileSync(file, 'utf8')
-}
+  test('every command and flag that a document mentions is there', () => {
+    const { problems, count } = tryMentions(
+      [...tree].map(([file, text]) => (file.endsWith('.md') ? text : '')).join('\n'),
+    )
+    expect(problems).toEqual([])
+    expect(count).toBeGreaterThanOrEqual(3)
+  })
 
-function isText(file: string): boolean {
-  return !/\.(png|jpg|gif|bin|gz|zip)$/.test(file)
-}
+  test.each([
+    [
+      'a wrong type',
+      "import { json } from 'sluice'\nexport const x: number = json()",
+      /Type 'LineFormat<unknown>' is not assignable/,
+    ],
+    ['a name that is not there', "import { xml } from 'sluice'\nvoid xml", /no exported member 'xml'/],
+    [
+      'a job that cannot be built',
+      "import { defineJob } from 'sluice'\nexport default defineJob({ id: 'x', build() {} })",
+      /job "x" has no/,
+    ],
+  ])('a snippet with %s is found', (_, snippet, problem) => {
+    expect(tryTypescript(`\`\`\`ts\n${snippet}\n\`\`\`\n`).problems.join()).toMatch(problem)
+  })
+
+  test.each([
+    ['npm run nothing', /no such script/],
+    ['npm run example -- nothing', /no examples nothing/],
+    ['npx sluice walk', /unknown command/],
+    ['npx sluice run examples/quickstart/job.ts --fast', /unknown option/],
+    ['rm -rf something', /no such script/],
+  ])('the command `%s` is found', (command, problem) => {
+    expect(tryCommands(`\`\`\`sh\n${command}  # why\n\`\`\`\n`).problems.join()).toMatch(problem)
+  })
+
+  test('a mention of what is not there is found', () => {
+    expect(tryMentions('say `sluice walk` or `sluice run --fast`').problems).toHaveLength(2)
+  })
+})

@@ -127,7 +127,7 @@ function parseEach<T>(block: Buffer): DecodedBlock<T> {
 function allPassed<T>(values: readonly unknown[], schema: SchemaLike<T>): T[] | undefined {
   const passed: T[] = []
   for (const value of values) {
-    const result = check(value, schema)
+    const result = checkSchema(value, schema)
     if (result.issues !== undefined) return undefined
     passed.push(result.value)
   }
@@ -136,15 +136,18 @@ function allPassed<T>(values: readonly unknown[], schema: SchemaLike<T>): T[] | 
 
 function checkEach<T>(block: Buffer, schema: SchemaLike<T>): DecodedBlock<T> {
   return eachLine(block, (text) => {
-    const result = check(JSON.parse(text), schema)
+    const result = checkSchema(JSON.parse(text), schema)
     if (result.issues === undefined) return result.value
-    throw new SyntaxError(result.issues.map(textOf).join('; '))
+    throw new SyntaxError(issuesText(result.issues))
   })
 }
 
-type Checked<T> = { readonly value: T; readonly issues?: undefined } | { readonly issues: readonly SchemaIssue[] }
+export type Checked<T> =
+  | { readonly value: T; readonly issues?: undefined }
+  | { readonly issues: readonly SchemaIssue[] }
 
-function check<T>(value: unknown, schema: SchemaLike<T>): Checked<T> {
+/** For authors of formats. @throws TerminalError when the schema is at fault, not the value */
+export function checkSchema<T>(value: unknown, schema: SchemaLike<T>): Checked<T> {
   let result: ReturnType<SchemaLike<T>['~standard']['validate']>
   try {
     result = schema['~standard'].validate(value)
@@ -158,6 +161,11 @@ function check<T>(value: unknown, schema: SchemaLike<T>): Checked<T> {
     )
   }
   return result
+}
+
+/** One text of what did not pass, with the path of each. */
+export function issuesText(issues: readonly SchemaIssue[]): string {
+  return issues.map(textOf).join('; ')
 }
 
 function textOf(issue: SchemaIssue): string {

@@ -6,7 +6,10 @@ import { TerminalError } from './errors.ts'
 declare const brand: unique symbol
 type Brand<T, Name extends string> = T & { readonly [brand]: Name }
 
-/** Names one job in one store: letters, digits, `_`, `-` and inner `.`, at most 100 characters; safe in a path and in an external name. */
+/**
+ * Names one job in one store: letters, digits, `_`, inner `.` and inner `-`, at most 100 characters; safe in a path. Never
+ * `--`, which separates the parts of an external name: such a name has one reading (C5).
+ */
 export type JobId = Brand<string, 'JobId'>
 /** Names one operator of a job; state and positions are found by it after an edit. Same alphabet as {@link JobId}. */
 export type OperatorId = Brand<string, 'OperatorId'>
@@ -17,7 +20,7 @@ export type Generation = Brand<number, 'Generation'>
 /** Names one history of a job; a fork or a rollback starts a new one. 8 to 32 lower-case letters and digits. */
 export type LineageId = Brand<string, 'LineageId'>
 
-const NAME = /^[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,98}[A-Za-z0-9_-])?$/
+const NAME = /^(?!.*--)[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,98}[A-Za-z0-9_])?$/
 
 /** @throws TerminalError if `text` is not a job id */
 export function parseJobId(text: string): JobId {
@@ -47,7 +50,7 @@ export function parseLineageId(text: string): LineageId {
   return text as LineageId
 }
 
-const nameRule = 'use letters, digits, "_", "-" and inner ".", at most 100 characters'
+const nameRule = 'use letters, digits, "_", inner "." and inner "-" (but no "--"), at most 100 characters'
 
 function positive(value: number, what: string): number {
   if (!Number.isSafeInteger(value) || value < 1)

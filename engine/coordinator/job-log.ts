@@ -50,8 +50,14 @@ export class JobLog {
     this.#appendedAtMs = runtime.clock.monotonicMs()
   }
 
+  /** @throws TerminalError when another job wrote this log */
   static async open(store: CheckpointStore, job: string, runtime: Runtime): Promise<JobLog> {
-    return new JobLog(store, job, runtime, await findNewest(store, job))
+    const newest = await findNewest(store, job)
+    if (newest === undefined || newest.job === job) return new JobLog(store, job, runtime, newest)
+    throw new TerminalError(
+      `the log of "${job}" in ${store.uri} was written by job "${newest.job}" (F28): a directory that was renamed or copied? ` +
+        `Use another store, or the id "${newest.job}"`,
+    )
   }
 
   get newest(): LogEntry | undefined {

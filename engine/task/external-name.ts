@@ -1,6 +1,6 @@
 /**
  * External names: job--lineage--generation--operator--subtask--counter (C5). Unique for ever, since a generation numbers its own
- * counters and no two starts share a generation.
+ * counters and no two starts share a generation. One reading each, since no part holds `--` or begins or ends with `-`.
  */
 
 export interface NameParts {

@@ -1,19 +1,20 @@
 /**
  * Counts the values of one field of anybody's NDJSON: for each input record, in order, `{"value": …, "count": …}`, where count says how
- * often the value has been seen so far. Any JSON value will do; a record without the field counts as null.
+ * often the value has been seen so far. Any JSON value will do, numbers of any size too; a record without the field counts as null.
  *
  *   npx sluice run examples/quickstart/job.ts --set input='data/*.ndjson' --set field=name --set output=out
  */
 import { defineJob, json, type, value } from 'sluice'
 import { fileSink } from 'sluice/sinks/file'
 import { fileSource } from 'sluice/sources/file'
+import { exactJson, isRawJSON } from './exact-json.ts'
 
 export default defineJob({
   id: 'quickstart',
   build(flow, settings) {
     const field = settings.string('field')
     flow
-      .source('records', fileSource({ path: settings.string('input'), decode: json() }))
+      .source('records', fileSource({ path: settings.string('input'), decode: exactJson() }))
       .map('pick', (record) => fieldOf(record, field))
       .keyBy((picked) => canonical(picked))
       .process('count', {
@@ -36,7 +37,7 @@ function fieldOf(record: unknown, field: string): unknown {
 
 /** Equal JSON values have equal texts, whatever the order of their members. */
 function canonical(json: unknown): string {
-  if (typeof json !== 'object' || json === null) return JSON.stringify(json)
+  if (typeof json !== 'object' || json === null || isRawJSON(json)) return JSON.stringify(json)
   if (Array.isArray(json)) return `[${json.map(canonical).join(',')}]`
   const members = Object.entries(json).toSorted(([a], [b]) => (a < b ? -1 : 1))
   return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(',')}}`

@@ -46,7 +46,7 @@ export function nameInHidden(file: string): string | undefined {
  */
 export function visibleName(name: string, extension: string): string {
   const [job, lineage, generation, ...rest] = segmentsOf(name) ?? []
-  const text = generation === undefined ? name : `${generation}-${rest.join('-')}-${job}-${lineage}`
+  const text = generation === undefined ? name : [generation, ...rest, job, lineage].join('--')
   return `part-${text}${extension}`
 }
 
@@ -55,14 +55,16 @@ export function visibleName(name: string, extension: string): string {
  * one of them sweeps must not be what the other still has to commit.
  */
 export function isNameOf(name: string, owner: { readonly job: string; readonly operator: string }): boolean {
-  if (!name.startsWith(`${owner.job}--`)) return false
-  const match = /^[a-z0-9]+--[a-z0-9]+--(.+)--[0-9]+--[0-9]+$/.exec(name.slice(owner.job.length + 2))
-  return match?.[1] === owner.operator
+  const [job, , , operator] = segmentsOf(name) ?? []
+  return job === owner.job && operator === owner.operator
 }
 
-/** job, lineage, generation, operator, subtask, counter; an id may hold `--` itself, the numbers and the lineage do not. */
+const SEGMENTS = 6
+
+/** job, lineage, generation, operator, subtask, counter: none of them holds `--`. */
 function segmentsOf(name: string): readonly string[] | undefined {
-  return /^(.+?)--([a-z0-9]{8,32})--([0-9]+)--(.+)--([0-9]+)--([0-9]+)$/.exec(name)?.slice(1)
+  const segments = name.split('--')
+  return segments.length === SEGMENTS ? segments : undefined
 }
 
 function parsePart(value: unknown): FilePart {

@@ -23,9 +23,9 @@ import {
   type OperatorId,
   type StaleScope,
 } from '../../engine/api/index.ts'
+import { isThere, syncDirectory } from '../../clients/file/directory.ts'
+import { codeOf, type FileOperations } from '../../clients/file/operations.ts'
 import { hiddenPart, isNameOf, keptLink, nameInHidden, type FilePart } from './committable.ts'
-import { isThere, syncDirectory } from './directory.ts'
-import { codeOf, type FileOperations } from './operations.ts'
 
 export interface FileCommitterOptions {
   readonly job: JobId
@@ -138,7 +138,7 @@ function directoryInScope(scope: Uint8Array): string {
 async function commitPart(part: FilePart, fs: FileOperations): Promise<CommitOutcome> {
   const hidden = join(part.directory, hiddenPart(part.name))
   try {
-    const sizeBytes = await fs.sizeBytes(hidden)
+    const { sizeBytes } = await fs.stat(hidden)
     if (sizeBytes !== part.sizeBytes) {
       return { kind: 'lost', reason: `${hidden} has ${sizeBytes} bytes, ${part.sizeBytes} were prepared` }
     }

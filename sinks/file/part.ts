@@ -5,8 +5,8 @@
  * the bytes are gone.
  */
 import { join } from 'node:path'
+import type { FileOperations } from '../../clients/file/operations.ts'
 import { hiddenPart, keptLink } from './committable.ts'
-import type { FileOperations } from './operations.ts'
 
 const FILE_MODE = 0o666
 

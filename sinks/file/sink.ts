@@ -2,19 +2,19 @@
  * A directory of files as an exactly-once sink: each epoch's records are in hidden files until its checkpoint is confirmed, then renamed
  * to visible names. A consumer may move or delete a visible file at once: a repeated commit never brings it back (F33).
  *
- * Visible: `part-<generation>-<operator>-<subtask>-<counter>-<job>-<lineage><extension>`, one line per record, sorted by name = in commit
+ * Visible: `part-<generation>--<operator>--<subtask>--<counter>--<job>--<lineage><extension>`, one line per record, sorted by name = in commit
  * order per subtask. Everything that starts with a dot is ours. Disk space of a removed file is free once its commit is settled.
  */
 import { constants } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
+import { nodeFileOperations, type FileOperations } from '../../clients/file/operations.ts'
 import { messageOf, TerminalError, type LineEncoder, type Sink, type ValidateContext } from '../../engine/api/index.ts'
 import { filePartCodec, hiddenPart, visibleName, type FilePart } from './committable.ts'
 import { FileCommitter, scopeOf } from './committer.ts'
-import { nodeFileOperations, type FileOperations } from './operations.ts'
 import { FileWriter } from './writer.ts'
 
-export type { FileOperations } from './operations.ts'
+export type { FileOperations } from '../../clients/file/operations.ts'
 export type { FilePart } from './committable.ts'
 
 export interface FileSinkOptions<T> {

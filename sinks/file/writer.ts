@@ -5,10 +5,10 @@
  * `maxPendingBytes` are under way (C8). A part is sealed in the background when it is full, and at each prepare: the synchronous part of
  * `prepareCommit` hands over all parts of the epoch, so the next record opens a new one.
  */
+import { makeDirectory, syncDirectory } from '../../clients/file/directory.ts'
+import type { FileOperations } from '../../clients/file/operations.ts'
 import type { LineEncoder, SinkBatch, SinkWriter, WriterContext } from '../../engine/api/index.ts'
 import { visibleName, type FilePart } from './committable.ts'
-import { makeDirectory, syncDirectory } from './directory.ts'
-import type { FileOperations } from './operations.ts'
 import { Part } from './part.ts'
 
 export interface FileWriterOptions<T> {
@@ -21,6 +21,7 @@ export interface FileWriterOptions<T> {
   readonly context: Pick<WriterContext, 'nextName' | 'memoryBudgetBytes' | 'fail'>
 }
 
+const DIRECTORY_MODE = 0o777
 /** Text gathered before it goes to the file, in UTF-16 units. */
 const CHUNK_LENGTH = 128 * 1024
 /** Bytes on their way to the disk before `write` pushes back; less when the engine grants less memory. */
@@ -50,7 +51,7 @@ export class FileWriter<T> implements SinkWriter<T, FilePart> {
   }
 
   static async create<T>(options: FileWriterOptions<T>): Promise<FileWriter<T>> {
-    await makeDirectory(options.directory, options.fs)
+    await makeDirectory(options.directory, { fs: options.fs, mode: DIRECTORY_MODE })
     return new FileWriter(options)
   }
 

@@ -1,6 +1,7 @@
 /**
  * How far a file was read, and what tells that it is still that file (F20): it may grow by whole lines, and nothing else. Contents are
- * compared, not inode or times: a file that was copied back from elsewhere is as good as the old one.
+ * compared, not inode or times: a file that was copied back from elsewhere is as good as the old one. Looked at are its length, the first
+ * 4 KiB and the last 1 KiB before the position; a change between them alone, of bytes that were read before, goes unseen.
  */
 import { hash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
@@ -17,10 +18,16 @@ export interface FilePosition {
 
 export const FILE_START: FilePosition = { byte: 0, head: '', tail: '' }
 
+const MARK = Buffer.from([0xef, 0xbb, 0xbf])
 const HEAD_BYTES = 4_096
 const TAIL_BYTES = 1_024
 const NEWLINE = 10
 const LENGTH_DIGITS = 4
+
+/** Of the byte order mark (UTF-8) that a file may begin with; no part of its text. */
+export function markLength(start: Buffer): number {
+  return start.subarray(0, MARK.length).equals(MARK) ? MARK.length : 0
+}
 
 /** `start`: what was first read of the file. */
 export function headOf(start: Buffer): string {
@@ -74,7 +81,8 @@ function lengthIn(print: string): number {
   return Number.parseInt(print.slice(0, LENGTH_DIGITS), 16)
 }
 
-async function readExactly(handle: FileHandle, from: number, length: number): Promise<Buffer> {
+/** Less than `length` bytes only where the file ends. */
+export async function readExactly(handle: FileHandle, from: number, length: number): Promise<Buffer> {
   const bytes = Buffer.alloc(length)
   let filled = 0
   while (filled < length) {

@@ -4,24 +4,28 @@
  */
 import { resolve } from 'node:path'
 import {
+  assert,
   messageOf,
   TerminalError,
   type BadLine,
   type Batch,
   type LineDecoder,
+  type Logger,
   type Polled,
   type SourceReader,
 } from '../../engine/api/index.ts'
+import type { FileFormat } from './file-format.ts'
 import { LineFile, type LineBlock } from './line-file.ts'
-import type { FilePosition } from './position.ts'
+import { markLength, type FilePosition } from './position.ts'
 import type { FileSplit } from './source.ts'
 
 export interface FileReaderOptions<T> {
   readonly baseDirectory: string
-  readonly decode: LineDecoder<T>
+  readonly decode: LineDecoder<T> | FileFormat<T>
   readonly onBadLine: 'fail' | 'skip'
   readonly timestamp: ((record: T) => number) | undefined
   readonly blockBytes: number
+  readonly logger: Logger
 }
 
 type FilePolled<T> = Polled<T, FileSplit, FilePosition>
@@ -39,10 +43,12 @@ const FIRST_GUESS_LINE_BYTES = 64
 export class FileReader<T> implements SourceReader<T, FileSplit, FilePosition> {
   readonly #options: FileReaderOptions<T>
   #queue: Assigned[] = []
-  #current: { readonly split: FileSplit; readonly file: LineFile } | undefined
+  #current: { readonly split: FileSplit; readonly file: LineFile<T> } | undefined
   #work: Promise<void> | undefined
   #failure: { readonly error: unknown } | undefined
   #lineBytes = FIRST_GUESS_LINE_BYTES
+  /** Bad lines of the current split, since it was opened. */
+  #skipped = 0
   #isDisposed = false
 
   constructor(options: FileReaderOptions<T>) {
@@ -88,7 +94,7 @@ export class FileReader<T> implements SourceReader<T, FileSplit, FilePosition> {
     if (current?.file.hasBlock === true) {
       const block = current.file.take(Math.min(this.#options.blockBytes, AIM_BYTES, AIM_RECORDS * this.#lineBytes))
       this.#readAhead()
-      return this.#decode(current.split, block)
+      return this.#decode(current, block)
     }
     if (this.#failure !== undefined) throw this.#failure.error
     if (this.#work !== undefined) return undefined
@@ -103,6 +109,8 @@ export class FileReader<T> implements SourceReader<T, FileSplit, FilePosition> {
       return undefined
     }
     this.#current = undefined
+    if (this.#skipped > 1) this.#options.logger.warn(`${current.split.id}: ${this.#skipped} bad lines were skipped`)
+    this.#skipped = 0
     this.#start(() => current.file[Symbol.asyncDispose]())
     return { kind: 'split-ended', split: current.split }
   }
@@ -115,7 +123,9 @@ export class FileReader<T> implements SourceReader<T, FileSplit, FilePosition> {
 
   async #open({ split, position }: Assigned): Promise<void> {
     const path = resolve(this.#options.baseDirectory, split.id)
-    this.#current = { split, file: await LineFile.open(path, position, this.#options.blockBytes) }
+    const { decode, blockBytes: readBytes } = this.#options
+    const format = 'openFile' in decode ? decode : undefined
+    this.#current = { split, file: await LineFile.open({ path, position, readBytes, format }) }
   }
 
   #start(work: () => Promise<void>): void {
@@ -131,13 +141,19 @@ export class FileReader<T> implements SourceReader<T, FileSplit, FilePosition> {
     )
   }
 
-  #decode(split: FileSplit, block: LineBlock): FilePolled<T> {
-    const { values, bad } = this.#options.decode.decodeBlock(block.bytes)
+  #decode({ split, file }: { readonly split: FileSplit; readonly file: LineFile<T> }, block: LineBlock): FilePolled<T> {
+    const { decode } = this.#options
+    const decoder = 'decodeBlock' in decode ? decode : file.decoder
+    assert(decoder !== undefined, () => `${split.id} is open without a decoder`)
+    // Formats that open the file themselves have seen the mark.
+    const mark = block.offset === 0 && decoder === decode ? markLength(block.bytes) : 0
+    const { values, bad } = decoder.decodeBlock(block.bytes.subarray(mark), block.offset)
     const [first] = bad
     if (first !== undefined && this.#options.onBadLine === 'fail') {
-      this.#failure = { error: badLine(split, block.offset, first) }
+      this.#failure = { error: badLine(split, block.offset + mark, first) }
       throw this.#failure.error
     }
+    if (first !== undefined) this.#skip(bad.length, () => `${placeOf(split, block.offset + mark, first)}: skipped`)
     this.#lineBytes = Math.max(1, block.bytes.length / Math.max(1, values.length + bad.length))
     const { timestamp } = this.#options
     const records: Batch<T> = {
@@ -147,6 +163,16 @@ export class FileReader<T> implements SourceReader<T, FileSplit, FilePosition> {
     }
     return { kind: 'records', split, records, after: block.after }
   }
+
+  /** The first of a file is told with its place, all of them by number when the file ends. */
+  #skip(count: number, tell: () => string): void {
+    if (this.#skipped === 0) this.#options.logger.warn(tell())
+    this.#skipped += count
+  }
+}
+
+function placeOf(split: FileSplit, blockOffset: number, bad: BadLine): string {
+  return `${split.id}, byte ${blockOffset + bad.offset}: ${bad.reason}: ${JSON.stringify(bad.excerpt)}`
 }
 
 function timestampsOf<T>(
@@ -178,7 +204,6 @@ function excerptOf(value: unknown): string {
 
 function badLine(split: FileSplit, blockOffset: number, bad: BadLine): TerminalError {
   return new TerminalError(
-    `${split.id}, byte ${blockOffset + bad.offset}: ${bad.reason}: ${JSON.stringify(bad.excerpt)}. ` +
-      "Mend the line, or pass over bad lines with onBadLine: 'skip'",
+    `${placeOf(split, blockOffset, bad)}. Mend the line, or pass over bad lines with onBadLine: 'skip'`,
   )
 }

@@ -1,5 +1,5 @@
 /**
- * Files as a source: newline-delimited records of one file, a directory or a glob. Each file is a split, read in path order, one after
+ * Files as a source: the records of one file, a directory or a glob, as lines, NDJSON or CSV. Each file is a split, read in path order, one after
  * another. Bounded: the files found at start, each to its end. Exactly-once: a position is a byte, and a file that shrank or was
  * rewritten below it is an error that names it (F20).
  */
@@ -14,14 +14,19 @@ import {
   type SourceContext,
   type ValidateContext,
 } from '../../engine/api/index.ts'
+import type { FileFormat } from './file-format.ts'
 import { FILE_START, type FilePosition } from './position.ts'
 import { FileReader } from './reader.ts'
 
 export interface FileSourceOptions<T> {
   /** A file, a directory (its files, not those of subdirectories) or a glob; relative to the working directory of the run. */
   readonly path: string
-  readonly decode: LineDecoder<T>
-  /** `fail` (default): the job stops at the line and names it. `skip`: it is counted and passed over. */
+  /** `json()` or `lines()` of sluice, `csv()`, or your own. */
+  readonly decode: LineDecoder<T> | FileFormat<T>
+  /**
+   * `fail` (default): the job stops at the line and names it. `skip`: it is passed over and counted; the log names the first of a file,
+   * and how many there were.
+   */
   readonly onBadLine?: 'fail' | 'skip'
   /** Event time of a record, milliseconds since 1970. */
   readonly timestamp?: (record: T) => number
@@ -34,16 +39,19 @@ export interface FileSplit {
   readonly id: string
 }
 
+export { csv, type CsvOptions } from './csv.ts'
+export type { FileBytes, FileDecoder, FileFormat } from './file-format.ts'
 export type { FilePosition } from './position.ts'
 
 const DEFAULT_BLOCK_BYTES = 256 * 1024
 
-/** @throws TerminalError if `blockBytes` is not a positive integer */
+/** @throws TerminalError for options that cannot be meant */
 export function fileSource<T>(options: FileSourceOptions<T>): Source<T, FileSplit, FilePosition> {
   const blockBytes = options.blockBytes ?? DEFAULT_BLOCK_BYTES
   if (!Number.isSafeInteger(blockBytes) || blockBytes < 1) {
     throw new TerminalError(`blockBytes of a file source is ${blockBytes}; give a positive number of bytes`)
   }
+  if (options.path === '') throw new TerminalError('file source: path is empty; give a file, a directory or a glob')
   const findAll = async (baseDirectory: string): Promise<readonly string[]> => {
     const found = await findFiles(options.path, baseDirectory)
     if (found.length > 0) return found
@@ -72,6 +80,7 @@ export function fileSource<T>(options: FileSourceOptions<T>): Source<T, FileSpli
           onBadLine: options.onBadLine ?? 'fail',
           timestamp: options.timestamp,
           blockBytes,
+          logger: context.logger,
         }),
       ),
   }

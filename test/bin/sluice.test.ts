@@ -1,10 +1,11 @@
 /** The `sluice` command as a person meets it: from a checkout, without a build. */
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync, cpSync, mkdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 /** A package of our shape, so that the command is tested without what it starts. */
 let root = ''
@@ -64,6 +65,59 @@ test('an older Node is refused with what to do, before anything is loaded', () =
   expect(stderr).not.toMatch(/loaded/)
   expect(status).toBe(2)
 })
+
+describe('with a Node of its own, a checkout started by an older one', () => {
+  const older = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })`
+  const olderNode = [`--import=data:text/javascript,${encodeURIComponent(older)}`]
+
+  beforeEach(() => {
+    mkdirSync(join(root, 'node_modules/.bin'), { recursive: true })
+    symlinkSync(process.execPath, join(root, 'node_modules/.bin/node'))
+  })
+
+  test('goes on in that one, with the same arguments, streams and code', () => {
+    write('cli/main.ts', report)
+    write('engine/index.ts', `export const engine: string = 'source'`)
+    const job = jobElsewhere()
+    const { status, stdout, stderr } = sluice([job, '--flag'], olderNode)
+    expect(stderr).toBe('')
+    expect(JSON.parse(stdout)).toMatchObject({ argv: [job, '--flag'], engine: 'source' })
+    expect(status).toBe(7)
+  })
+
+  test.each([
+    ['SIGTERM', 9],
+    ['SIGINT', 9],
+    ['SIGKILL', null],
+  ] as const)('ends with it by %s, and nothing is left running', async (signal, code) => {
+    write(
+      'cli/main.ts',
+      `export async function main() {
+  for (const one of ['SIGTERM', 'SIGINT']) process.once(one, () => process.exit(9))
+  console.log(process.pid)
+  await new Promise((resolve) => setTimeout(resolve, 60_000))
+}`,
+    )
+    const child = spawn(process.execPath, [...olderNode, join(root, 'bin/sluice.mjs')], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const [pid] = (await once(child.stdout, 'data')) as [Buffer]
+    child.kill(signal)
+    // Only when both are gone does the stream end.
+    const [[ended]] = await Promise.all([once(child, 'exit'), once(child.stdout, 'close')])
+    expect(ended).toBe(code)
+    await expect.poll(() => isRunning(Number(pid.toString())), { timeout: 5_000 }).toBe(false)
+  })
+})
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
 
 test('the command ends with the code of main, whatever is still open', () => {
   write('cli/main.ts', `export async function main() { setInterval(() => {}, 1_000); return 3 }`)

@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { diskStore } from '../../checkpoint-store/disk.ts'
 import { InDoubtError, RetryableError, type CheckpointStore } from '../../engine/api/index.ts'
-import { failure, volatileDisk, type Operation, type VolatileDisk } from './volatile-disk.ts'
+import { failure, volatileDisk, type Operation, type VolatileDisk } from '../clients/file/volatile-disk.ts'
 
 const ROOT = '/store'
 const GOOD = new TextEncoder().encode('the last good one')

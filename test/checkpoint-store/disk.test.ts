@@ -59,7 +59,7 @@ test('temporary files of dead writers go when the directory is first used, those
 
 test('a store is opened by file URI, by plain path, relative to a base, or in memory', async () => {
   for (const uri of ['plain', `file:relative`, pathToFileURL(join(scratch, 'absolute')).href]) {
-    await using store = await openStore(uri, scratch)
+    await using store = await openStore(uri, { baseDirectory: scratch })
     await store.create('a', bytes)
     expect(store.uri).toMatch(/^file:\/\/\//)
   }

@@ -2,6 +2,7 @@
 import { parseGeneration, parseJobId, parseLineageId } from '../../engine/api/index.ts'
 import type { LogEntry, RetainedCheckpoint } from '../../engine/checkpoint/log-entry.ts'
 import type { Manifest, OperatorSnapshot } from '../../engine/checkpoint/manifest.ts'
+import { startedEntry } from '../conformance/permit.ts'
 
 const job = parseJobId('orders')
 const lineage = parseLineageId('abcdefgh1234')
@@ -10,25 +11,11 @@ export type EntrySample = Partial<Omit<LogEntry, 'generation'>> & { readonly gen
 
 export function sampleEntry(part: EntrySample = {}): LogEntry {
   return {
-    format: 1,
-    seq: 1,
-    kind: 'started',
+    ...startedEntry(part.generation ?? 1),
     job,
     lineage,
-    nonce: 'n-1',
     holder: { bootId: 'boot', netNamespace: 'net', socket: 'sluice-0', pid: 42, host: 'here' },
-    at: 0,
-    retained: [],
-    committedThrough: 0,
-    nextCheckpoint: 1,
-    unclean: [],
-    acceptedLosses: [],
-    settings: {},
-    codeIdentity: 'code',
     planHash: 'plan',
-    parallelism: 1,
-    restarts: 0,
-    failures: [],
     ...part,
     generation: parseGeneration(part.generation ?? 1),
   }

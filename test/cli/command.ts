@@ -20,7 +20,12 @@ export class Workplace implements Disposable {
   readonly #children: ChildProcess[] = []
 
   start(...argv: readonly string[]): Running {
+    return this.startAs({}, ...argv)
+  }
+
+  startAs(user: { readonly uid?: number }, ...argv: readonly string[]): Running {
     const child = spawn(process.execPath, [COMMAND, ...argv], {
+      ...user,
       cwd: this.directory,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
@@ -42,7 +47,7 @@ export class Workplace implements Disposable {
     const names = readdirSync(join(this.directory, directory)).filter((name) => !name.startsWith('.'))
     return names.toSorted().flatMap((name) =>
       readFileSync(join(this.directory, directory, name), 'utf8')
-        .trimEnd()
+        .replace(/\n$/, '')
         .split('\n'),
     )
   }

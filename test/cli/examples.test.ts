@@ -58,6 +58,61 @@ test('quickstart counts any JSON value of any NDJSON, in order, over several fil
   expect(lines).toHaveLength(300)
 })
 
+async function quickstart(place: Workplace, input = 'in/*.ndjson'): Promise<readonly string[]> {
+  const settings = ['--set', `input=${input}`, '--set', 'field=v', '--set', 'output=out']
+  const run = await place.sluice('run', QUICKSTART, ...settings)
+  expect(run).toMatchObject({ code: 0, err: expect.stringContaining('finished') })
+  return place.visible('out')
+}
+
+test('quickstart takes odd files: empty, of empty lines, CRLF, no last line end, byte order mark, names in unicode', async () => {
+  using place = new Workplace()
+  place.write('in/0 empty.ndjson', '')
+  place.write('in/1 lines.ndjson', '\n\r\n  \n')
+  place.write('in/2 crlf.ndjson', '{"v":"a"}\r\n{"v":"a"}')
+  place.write('in/3 märk ✓.ndjson', '\ufeff{"v":"a"}\n{"v":"\u2028"}\n')
+  expect(await quickstart(place)).toEqual([
+    '{"value":"a","count":1}',
+    '{"value":"a","count":2}',
+    '{"value":"a","count":3}',
+    '{"value":"\u2028","count":1}',
+  ])
+  using nothing = new Workplace()
+  nothing.write('in/a.ndjson', '')
+  expect(await quickstart(nothing)).toEqual([])
+})
+
+test('quickstart writes numbers as they are, however large, and tells them apart', async () => {
+  using place = new Workplace()
+  const values = [
+    '12345678901234567890',
+    '12345678901234567891',
+    '12345678901234567890',
+    '9007199254740993',
+    '1e400',
+    '-1e400',
+    'null',
+    '0.5',
+    '1e3',
+    '[12345678901234567890]',
+    '{"rawJSON":"12345678901234567890"}',
+    '18014398509481984',
+  ]
+  place.write('in/a.ndjson', values.map((one) => `{"v":${one}}\n`).join(''))
+  const counts = [1, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1]
+  const texts = values.map((one) => (one === '1e3' ? '1000' : one))
+  expect(await quickstart(place)).toEqual(texts.map((one, index) => `{"value":${one},"count":${counts[index]}}`))
+})
+
+test('quickstart says where a line is bad among numbers that need care', async () => {
+  using place = new Workplace()
+  place.write('in/a.ndjson', '{"v":12345678901234567890}\n{"v":\n')
+  const settings = ['--set', 'input=in', '--set', 'field=v', '--set', 'output=out']
+  const { code, err } = await place.sluice('run', QUICKSTART, ...settings)
+  expect(code).toBe(1)
+  expect(err).toMatch(/in\/a\.ndjson, byte 27/)
+})
+
 /** Written another way than the job does it. */
 function isSame(a: unknown, b: unknown): boolean {
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return a === b

@@ -34,6 +34,8 @@ test('help names the commands and the exit codes; version is that of the package
   expect(help).toMatchObject({ code: 0, err: '' })
   for (const word of ['run', 'plan', 'status', 'Exit codes']) expect(help.out).toContain(word)
   const runHelp = await place.sluice('run', '--help')
+  for (const word of ['Examples', 'Exit codes', '130, 143']) expect(runHelp.out).toContain(word)
+  expect(runHelp.out).not.toContain('default: []')
   for (const flag of [
     '--store',
     '--set',

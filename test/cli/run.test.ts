@@ -1,5 +1,5 @@
 /** `sluice run` and `sluice status` as a shell sees them: what is printed where, and the exit codes. */
-import { existsSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { ENDLESS, QUICKSTART, Workplace } from './command.ts'
@@ -39,22 +39,33 @@ test('with --json events are JSON lines on stdout, and nothing else is', async (
   })
 })
 
-test('status tells the whole shape, by id and by job file, and makes no store', async () => {
+test('status tells the whole shape and nothing else, by id and by job file, and makes no store', async () => {
   using place = new Workplace()
-  expect(await place.sluice('status', 'quickstart')).toMatchObject({ code: 2, out: '' })
-  expect(existsSync(join(place.directory, '.sluice'))).toBe(false)
+  for (const store of ['.sluice', 'file:elsewhere']) {
+    const { code, out, err } = await place.sluice('status', 'quickstart', '--store', store)
+    expect({ code, out }).toEqual({ code: 2, out: '' })
+    expect(err).toMatch(/there is no checkpoint store .*; name that of the run with --store/)
+  }
+  expect(readdirSync(place.directory)).toEqual([])
   place.write('in.ndjson', '{"name":"a"}\n')
   expect((await place.sluice('run', QUICKSTART, ...SETTINGS, '--store', 'kept')).code).toBe(0)
   const { code, out } = await place.sluice('status', 'quickstart', '--store', 'kept', '--json')
   expect(code).toBe(0)
   const status = JSON.parse(out) as { readonly lastCompleted: { readonly checkpoint: number; readonly at: string } }
-  expect(status).toMatchObject({
+  expect(status).toEqual({
     job: 'quickstart',
     lineage: expect.stringMatching(/^[a-z0-9]{8,32}$/),
     state: 'FINISHED',
     generation: 1,
     parallelism: 1,
-    committedThrough: status.lastCompleted.checkpoint,
+    lastCompleted: {
+      checkpoint: 2,
+      at: expect.any(String),
+      sourcePositions: [
+        { operator: 'records', split: 'in.ndjson', position: expect.objectContaining({ byte: 13 }), ended: true },
+      ],
+    },
+    committedThrough: 2,
     alive: false,
     restarts: 0,
   })
@@ -62,8 +73,80 @@ test('status tells the whole shape, by id and by job file, and makes no store', 
   expect((await place.sluice('status', QUICKSTART, '--store', 'kept')).out).toMatch(
     /^quickstart: FINISHED, no process runs it\n/,
   )
+  expect((await place.sluice('status', 'quickstart', '--store', 'kept')).out).toMatch(
+    /setting field: name\n[\s\S]*code: [0-9a-f]{32}\n/,
+  )
   const unknown = await place.sluice('status', 'nobody', '--store', 'kept')
   expect(unknown).toMatchObject({ code: 2, err: expect.stringMatching(/knows no job "nobody"/) })
+})
+
+test('status of a job that was killed: as the store knows it, and that nobody runs it', async () => {
+  using place = new Workplace()
+  const run = place.start('run', ENDLESS, '--json')
+  await run.says('"completed","checkpoint":2')
+  const during = await place.sluice('status', ENDLESS, '--json')
+  expect(JSON.parse(during.out)).toMatchObject({ state: 'RUNNING', alive: true })
+  run.child.kill('SIGKILL')
+  await run.ended
+  const { out } = await place.sluice('status', 'endless', '--json')
+  expect(JSON.parse(out)).toMatchObject({ state: 'RUNNING', alive: false, generation: 1 })
+})
+
+test('a store that cannot be one is refused with 2 and what to do', async () => {
+  using place = new Workplace()
+  place.write('in.ndjson', '{"name":"a"}\n')
+  place.write('file', '')
+  const cases: readonly (readonly [string, RegExp])[] = [
+    ['file', /cannot open the checkpoint store .*file: ENOTDIR.*a file is in the way: give a directory\n$/],
+    ['file/below', /ENOTDIR.*a file is in the way: give a directory\n$/],
+    ['s3:x', /no checkpoint store for "s3:"; use one of file:, memory: or a plain path\n$/],
+    ['', /the checkpoint store is empty text: give a directory/],
+    ...(existsSync('/proc/self') ? ([['/proc/store', /ENOENT.*give a directory that can be made\n$/]] as const) : []),
+  ]
+  for (const [store, reason] of cases) {
+    const { code, err } = await place.sluice('run', QUICKSTART, ...SETTINGS, '--store', store)
+    expect({ store, code, err }).toEqual({ store, code: 2, err: expect.stringMatching(reason) })
+  }
+})
+
+const NOBODY = 65_534
+
+test('a store that may not be written is refused with 2, and can still be asked', async (context) => {
+  using place = new Workplace()
+  // Root may write everywhere; nobody may not, and can be asked where the checkout can be read by all.
+  const user = process.getuid?.() === 0 ? { uid: NOBODY } : {}
+  chmodSync(place.directory, 0o755)
+  if ((await place.startAs(user, '--version').ended).code !== 0) context.skip()
+  place.write('in.ndjson', '{"name":"a"}\n')
+  expect((await place.sluice('run', QUICKSTART, ...SETTINGS)).code).toBe(0)
+  const directories = [
+    '',
+    '.sluice',
+    ...readdirSync(join(place.directory, '.sluice'), { recursive: true, encoding: 'utf8' }).map(
+      (one) => `.sluice/${one}`,
+    ),
+  ]
+  for (const one of directories) chmodSync(join(place.directory, one), 0o555)
+  const refused = await place.startAs(user, 'run', QUICKSTART, ...SETTINGS).ended
+  expect(refused).toMatchObject({
+    code: 2,
+    err: expect.stringMatching(/EACCES.*let the user of this process write there\n$/),
+  })
+  expect((await place.startAs(user, 'status', 'quickstart').ended).out).toMatch(/^quickstart: FINISHED/)
+  chmodSync(place.directory, 0o755)
+  for (const one of directories) chmodSync(join(place.directory, one), 0o755)
+})
+
+test('the log of another job is refused by run and status, whatever its directory is called (F28)', async () => {
+  using place = new Workplace()
+  place.write('in.ndjson', '{"name":"a"}\n')
+  expect((await place.sluice('run', QUICKSTART, ...SETTINGS)).code).toBe(0)
+  renameSync(join(place.directory, '.sluice/quickstart'), join(place.directory, '.sluice/endless'))
+  const other =
+    /the log of "endless" in file:.* was written by job "quickstart" \(F28\): .*Use another store, or the id "quickstart"/
+  for (const command of ['run', 'status']) {
+    expect(await place.sluice(command, ENDLESS)).toMatchObject({ code: 2, out: '', err: expect.stringMatching(other) })
+  }
 })
 
 test('what cannot run is refused with 2 and a reason, and leaves nothing behind', async () => {
@@ -84,7 +167,19 @@ test('what cannot run is refused with 2 and a reason, and leaves nothing behind'
     [['run', QUICKSTART, '--set', 'field'], /write it as --set name=value/],
     [['run', QUICKSTART, '--restore', 'first'], /--restore first: give the number of a checkpoint, latest or none/],
     [['run', QUICKSTART, ...SETTINGS, '--set', 'input=none/*'], /--set input is given twice/],
+    [
+      ['run', QUICKSTART, '--set', 'input=none/*', ...SETTINGS.slice(2)],
+      /no file matches "none\/\*" in .*; check the path/,
+    ],
+    [['run', QUICKSTART, '--set', 'input=', ...SETTINGS.slice(2)], /file source: path is empty; give a file/],
     [['run', QUICKSTART, ...SETTINGS, '--restore', '7'], /no checkpoint 7/],
+    [['run', QUICKSTART, ...SETTINGS, '--accept-loss', 'all'], /--accept-loss all: give the number of a checkpoint/],
+    [['run', QUICKSTART, QUICKSTART], /too many arguments/],
+    [['run', QUICKSTART, '--set'], /'--set <key=value>' argument missing/],
+    [['plan', 'gone.ts'], /there is no job file .*gone\.ts/],
+    [['plan', QUICKSTART, ...SETTINGS, '--set', 'feild=x'], /does not know the setting "feild"/],
+    [['status'], /missing required argument 'job'/],
+    [['status', 'a--b'], /job id "a--b" is not valid/],
   ]
   for (const [argv, reason] of cases) {
     const { code, err } = await place.sluice(...argv)
@@ -98,7 +193,9 @@ test('a job that fails for good exits 1 and says where', async () => {
   place.write('in.ndjson', '{"name":"a"}\n{"name":\n')
   const { code, err } = await place.sluice('run', QUICKSTART, ...SETTINGS)
   expect(code).toBe(1)
-  expect(err).toMatch(/FAILED: .*in\.ndjson, byte 13/)
+  expect(err).toMatch(
+    /FAILED: .*in\.ndjson, byte 13: .*Mend the line, or pass over bad lines with onBadLine: 'skip'\n$/,
+  )
   const status = await place.sluice('status', 'quickstart', '--json')
   expect(JSON.parse(status.out)).toMatchObject({
     state: 'FAILED',

@@ -27,14 +27,15 @@ export function permitToCommit(generation: number, checkpoint: number): CommitPe
     operators: [],
   }
   const retained = [{ checkpoint, generation, final: false, at: 0, inline: manifest }]
-  return permitForCompleted({ ...entry(generation), kind: 'completed', retained }, manifest)
+  return permitForCompleted({ ...startedEntry(generation), kind: 'completed', retained }, manifest)
 }
 
 export function permitToSweep(generation: number): AbortPermit {
-  return permitToAbort(entry(generation))
+  return permitToAbort(startedEntry(generation))
 }
 
-function entry(generation: number): LogEntry {
+/** A complete entry of which nothing but its generation matters. */
+export function startedEntry(generation: number): LogEntry {
   return {
     format: 1,
     seq: 1,

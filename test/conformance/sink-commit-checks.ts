@@ -25,7 +25,7 @@ export const commitChecks: Readonly<Record<string, SinkCheck>> = {
     assert.deepEqual(await visible(environment), [1, 2, 3])
   },
 
-  'a second commit says already-committed and changes nothing, also after later ones': async (environment) => {
+  'a second commit says already-committed and changes nothing, also after later ones (S1)': async (environment) => {
     await using job = await opened(environment, { generation: 1 })
     const [first, second] = await epochs(job, [[1, 2], [3]])
     await job.commitUntilClear(first)

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { json, type Polled, type Source, type SourceReader } from '../../engine/api/index.ts'
-import { fileSource } from '../../sources/file/source.ts'
+import { csv, fileSource } from '../../sources/file/source.ts'
 import { generatorSource, type GeneratorPosition, type GeneratorSplit } from '../../sources/generator/source.ts'
 import { sourceChecks, testSource, untyped, type AnySourceUnderTest } from '../conformance/source.ts'
 
@@ -27,6 +27,22 @@ testSource('file', {
       path: '*.jsonl',
       decode: json<{ index: number }>(),
       timestamp: ({ index }) => index,
+      blockBytes: [200, 7, 100_000][variant] ?? 64,
+    }),
+})
+
+const csvRecords = Array.from({ length: 60 }, (_, index) => `${index},${index % 3 === 0 ? '"zwei\n""Zeilen"""' : 'é'}`)
+writeFileSync(join(directory, 'a.csv'), ['index,text', ...csvRecords.slice(0, 25)].join('\r\n'))
+writeFileSync(join(directory, 'b.csv'), ['index,text', ...csvRecords.slice(25)].join('\n'))
+
+testSource('file of CSV', {
+  baseDirectory: directory,
+  records: 60,
+  open: (variant) =>
+    fileSource({
+      path: '*.csv',
+      decode: csv(),
+      timestamp: ({ index }) => Number(index),
       blockBytes: [200, 7, 100_000][variant] ?? 64,
     }),
 })

@@ -3,6 +3,7 @@ import {
   copyFileSync,
   mkdirSync,
   mkdtempSync,
+  renameSync,
   rmSync,
   truncateSync,
   unlinkSync,
@@ -189,6 +190,22 @@ describe('bad lines', () => {
     expect(found.values).toEqual([{ n: 1 }, { n: 2 }, { n: 4 }])
     expect(found.skipped).toBe(1)
   })
+
+  test('skip: the log names the first of a file, and how many there were at its end', async () => {
+    write('f', `${text}nonsense\n{}\n[`)
+    write('g', text)
+    const told: string[] = []
+    const logger = { ...contextIn(directory).logger, warn: (message: string) => void told.push(message) }
+    const source = fileSource({ path: '*', decode: json(), onBadLine: 'skip', blockBytes: 9 })
+    await using reader = await source.createReader({ ...contextIn(directory), logger })
+    await reader.assign(['f', 'g'].map((id) => ({ split: { id }, position: { byte: 0, head: '', tail: '' } })))
+    for (let polled = await reader.poll(never); polled.kind !== 'ended'; polled = await reader.poll(never)) continue
+    expect(told).toEqual([
+      expect.stringMatching(/^f, byte 16: .*"\{\\"n\\":": skipped$/),
+      'f: 3 bad lines were skipped',
+      expect.stringMatching(/^g, byte 16: .*: skipped$/),
+    ])
+  })
 })
 
 describe('a file that is not what it was (F20)', () => {
@@ -227,6 +244,53 @@ describe('a file that is not what it was (F20)', () => {
     const failed = read(source(), part.positions)
     await expect(failed).rejects.toThrow(TerminalError)
     await expect(failed).rejects.toThrow(message)
+  })
+
+  test.each<[string, (path: string) => void, RegExp]>([
+    ['cut short', (path) => truncateSync(path, 30), /f has 30 bytes, but it was read up to byte \d+/],
+    [
+      'rewritten in place, at the same length',
+      (path) => writeFileSync(path, `X${text.slice(1)}`, { flag: 'r+' }),
+      /begins otherwise/,
+    ],
+    ['replaced by a shorter one at once', (path) => writeFileSync(path, 'new\n'), /f has 4 bytes/],
+  ])('%s while it is being read: is an error, not an early end', async (_, change, message) => {
+    write('f', text)
+    await using reader = await source().createReader(contextIn(directory))
+    await reader.assign([{ split: { id: 'f' }, position: { byte: 0, head: '', tail: '' } }])
+    await reader.poll(never)
+    await reader.poll(never)
+    change(join(directory, 'f'))
+    const rest = async (): Promise<string> => {
+      for (;;) {
+        const { kind } = await reader.poll(never)
+        if (kind !== 'records') return kind
+      }
+    }
+    await expect(rest()).rejects.toThrow(TerminalError)
+    await expect(rest()).rejects.toThrow(message)
+  })
+
+  test('replaced by a rename while it is being read: what was opened is read to its end, the rest is checked at the next start', async () => {
+    write('f', text)
+    write('new', `X${text.slice(1)}`)
+    const source16 = fileSource({ path: 'f', decode: lines(), blockBytes: 16 })
+    await using reader = await source16.createReader(contextIn(directory))
+    await reader.assign([{ split: { id: 'f' }, position: { byte: 0, head: '', tail: '' } }])
+    const values: string[] = []
+    let position: FilePosition | undefined
+    for (let polled = await reader.poll(never); polled.kind !== 'ended'; polled = await reader.poll(never)) {
+      if (polled.kind !== 'records') continue
+      values.push(...polled.records.values)
+      position = polled.after
+      renameSync(join(directory, 'new'), join(directory, 'f'))
+      write('new', `X${text.slice(1)}`)
+    }
+    expect(values).toEqual(text.trim().split('\n'))
+    expect(position?.byte).toBe(text.length)
+    await expect(read(source16, new Map([['f', position ?? { byte: 0, head: '', tail: '' }]]))).rejects.toThrow(
+      /begins otherwise/,
+    )
   })
 
   test('copied back from elsewhere, or grown by whole lines: is read on', async () => {

@@ -26,7 +26,7 @@ function counting(source: MemorySource, sink: MemorySink, keys = 7) {
   })
 }
 
-test('positions, output and state of a checkpoint are of the same moment, and a poll under way does not count (C4, F35)', async () => {
+test('positions, output and state of a checkpoint are of the same moment, and a poll under way does not count (C4, T2, F35)', async () => {
   const source = new MemorySource({ a: numbers(25) })
   const sink = new MemorySink()
   const gate = new Gate()

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { externalNames, generationOfName } from '../../engine/task/external-name.ts'
 
-const parts = { job: 'my-job', lineage: 'abcdefgh', generation: 12, operator: 'out.a--b', subtask: 3 }
+const parts = { job: 'my-job', lineage: 'abcdefgh', generation: 12, operator: 'out.a-b', subtask: 3 }
 
 test('names are never given twice, are safe in paths and ids, and hold their generation (C5)', () => {
   const next = externalNames(parts)
@@ -11,7 +11,7 @@ test('names are never given twice, are safe in paths and ids, and hold their gen
     expect(name).toMatch(/^[A-Za-z0-9._-]+$/)
     expect(generationOfName(name, 'my-job--')).toBe(12)
   }
-  expect(names[0]).toBe('my-job--abcdefgh--00000012--out.a--b--0003--000000001')
+  expect(names[0]).toBe('my-job--abcdefgh--00000012--out.a-b--0003--000000001')
 })
 
 test('names of other generations, operators and subtasks differ', () => {

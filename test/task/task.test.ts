@@ -271,7 +271,7 @@ test('a failing source, writer or background task ends the attempt and is named'
   }
 })
 
-test('dispose closes everything once, also while a poll hangs, and after it nothing is said', async () => {
+test('dispose closes everything once, also while a poll hangs, and after it nothing is said (T1)', async () => {
   const source = new MemorySource({ a: numbers(3) })
   source.beforeAnswer = () => new Promise(() => undefined)
   const sink = new MemorySink()

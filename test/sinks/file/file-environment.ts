@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, rename, rm, unlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { json } from '../../../engine/api/index.ts'
-import { nodeFileOperations, type FileOperations } from '../../../sinks/file/operations.ts'
+import { nodeFileOperations, type FileOperations } from '../../../clients/file/operations.ts'
 import { fileSink, type FilePart } from '../../../sinks/file/sink.ts'
 import type { SinkEnvironment } from '../../conformance/sink.ts'
 

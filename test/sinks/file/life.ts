@@ -1,9 +1,8 @@
 /** The life of a file sink on a disk in memory, for tests that end or pause it at any operation. Also what stands for the checkpoint log. */
-import { setImmediate as turn } from 'node:timers/promises'
 import { json } from '../../../engine/api/index.ts'
-import type { FileOperations } from '../../../sinks/file/operations.ts'
+import type { FileOperations } from '../../../clients/file/operations.ts'
 import { fileSink, type FilePart } from '../../../sinks/file/sink.ts'
-import type { VolatileDisk } from '../../checkpoint-store/volatile-disk.ts'
+import type { VolatileDisk } from '../../clients/file/volatile-disk.ts'
 import { SinkGeneration, type SinkEnvironment, type StoredCommit } from '../../conformance/sink-generation.ts'
 import { numbersOf, type Numbered } from './file-environment.ts'
 
@@ -18,20 +17,6 @@ export class CheckpointFacts {
   due: readonly StoredCommit[] = []
   epochs = 0
   newestGeneration = 0
-}
-
-export function operationsOf(disk: VolatileDisk): FileOperations {
-  return {
-    ...disk.operations,
-    sizeBytes: async (path) => {
-      try {
-        return (await disk.operations.readFile(path)).byteLength
-      } catch (error) {
-        if (error instanceof Error && 'code' in error && error.code === 'EISDIR') return 0
-        throw error
-      }
-    },
-  }
 }
 
 /** The next generation: fences all others, commits what is due, aborts what is left. */
@@ -87,21 +72,6 @@ export async function finish({ sink }: Generation, facts: CheckpointFacts): Prom
   facts.due = []
   await sink.forget(settled)
   await sink.abortStale()
-}
-
-/** Operations of a stopped disk never return: wait until nothing moves any more. */
-export async function untilStill(act: Promise<void>, disk: VolatileDisk): Promise<boolean> {
-  let isDone = false
-  // Whatever a stopped or fenced process died of: only what it did to the disk counts.
-  void Promise.allSettled([act]).then(() => {
-    isDone = true
-  })
-  for (let still = 0, seen = -1; !isDone && still < 5; still += 1) {
-    if (disk.log.length !== seen) still = 0
-    seen = disk.log.length
-    await turn()
-  }
-  return isDone
 }
 
 export async function visibleNumbers(disk: VolatileDisk): Promise<number[]> {

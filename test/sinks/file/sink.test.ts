@@ -73,14 +73,24 @@ describe('names', () => {
       name('00000010', 'totals', '000000001'),
     ].map((one) => visibleName(one, '.ndjson'))
     expect(inOrder.toSorted()).toEqual(inOrder)
-    expect(inOrder[0]).toBe('part-00000001-totals-0000-000000001-orders-abcdefgh1234.ndjson')
+    expect(inOrder[0]).toBe('part-00000001--totals--0000--000000001--orders--abcdefgh1234.ndjson')
+  })
+
+  test('a visible name has one external name, and dashes in ids move nothing', () => {
+    const visible = [
+      'a--abcdefgh1234--00000001--b-0001-000000002--0000--000000001',
+      'a--abcdefgh1234--00000001--b--0001--000000002',
+      '0000-000000001-a--abcdefgh1234--00000001--b--0001--000000002',
+    ].map((one) => visibleName(one, ''))
+    expect(new Set(visible).size).toBe(3)
   })
 
   test('an operator owns its names and no other operator does, dashes or not', () => {
     const owner = (operator: string, job = 'orders') => ({ job, operator })
     expect(isNameOf(name('00000001', 'totals', '000000001'), owner('totals'))).toBe(true)
-    expect(isNameOf(name('00000001', 'a--b', '000000001'), owner('a--b'))).toBe(true)
-    expect(isNameOf(name('00000001', 'a--b', '000000001'), owner('b'))).toBe(false)
+    expect(isNameOf(name('00000001', 'a-b', '000000001'), owner('a-b'))).toBe(true)
+    expect(isNameOf(name('00000001', 'a-b', '000000001'), owner('b'))).toBe(false)
+    expect(isNameOf(name('00000001', 'a-b', '000000001'), owner('a'))).toBe(false)
     expect(isNameOf(name('00000001', 'a--b', '000000001'), owner('a'))).toBe(false)
     expect(isNameOf(name('00000001', 'totals', '000000001'), owner('totals', 'order'))).toBe(false)
     expect(isNameOf('anything', owner('totals'))).toBe(false)

@@ -4,21 +4,11 @@
  */
 import { basename } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import type { FileOperations } from '../../../sinks/file/operations.ts'
-import { volatileDisk, type VolatileDisk } from '../../checkpoint-store/volatile-disk.ts'
+import type { FileOperations } from '../../../clients/file/operations.ts'
+import { untilStill } from '../../clients/file/power-cuts.ts'
+import { volatileDisk, type VolatileDisk } from '../../clients/file/volatile-disk.ts'
 import { numbersOf } from './file-environment.ts'
-import {
-  ALL_NUMBERS,
-  CheckpointFacts,
-  DIRECTORY,
-  finish,
-  hiddenNames,
-  live,
-  operationsOf,
-  start,
-  untilStill,
-  visibleNumbers,
-} from './life.ts'
+import { ALL_NUMBERS, CheckpointFacts, DIRECTORY, finish, hiddenNames, live, start, visibleNumbers } from './life.ts'
 
 /** When the paused process goes on, seen from its successor. */
 type Wake = 'never' | 'after it committed' | 'after it aborted' | 'at its end'
@@ -51,7 +41,7 @@ async function pausedOnce(
   const disk = volatileDisk()
   const log = new CheckpointFacts()
   const taken: number[] = []
-  const fs = takingAtOnce(operationsOf(disk), disk, taken)
+  const fs = takingAtOnce(disk.operations, disk, taken)
   const gate = new Gate(pauseAt)
   const old = start(log, mistake(gate.around(fs))).then((first) => live(first, log))
   await untilStill(old, disk)
@@ -161,7 +151,7 @@ describe('the harness finds a file sink that', () => {
           await fs.link(from.replace(/\.part$/, '.keep'), to)
         }
       },
-      sizeBytes: (path) => fs.sizeBytes(path).catch(() => fs.sizeBytes(path.replace(/\.part$/, '.keep'))),
+      stat: (path) => fs.stat(path).catch(() => fs.stat(path.replace(/\.part$/, '.keep'))),
     }),
     'removes nothing': (fs) => ({ ...fs, unlink: () => Promise.resolve() }),
     'sweeps nothing': (fs) => ({

@@ -5,7 +5,7 @@
  * (names and contents since the last fsync are gone) or unsynced `names` (the journal got through, file contents did not).
  */
 import { basename, dirname } from 'node:path'
-import type { DiskOperations } from '../../checkpoint-store/disk-operations.ts'
+import type { FileFacts, FileOperations } from '../../../clients/file/operations.ts'
 
 interface File {
   readonly kind: 'file'
@@ -20,7 +20,7 @@ interface Directory {
 type Node = File | Directory
 
 export interface Operation {
-  readonly name: keyof DiskOperations
+  readonly name: keyof FileOperations
   readonly path: string
 }
 
@@ -33,7 +33,7 @@ export interface VolatileDiskOptions {
 }
 
 export interface VolatileDisk {
-  readonly operations: DiskOperations
+  readonly operations: FileOperations
   /** All since the start, in order. */
   readonly log: readonly Operation[]
   /** The disk as it would be mounted after a power loss now. */
@@ -67,7 +67,7 @@ export function volatileDisk(options: VolatileDiskOptions = {}): VolatileDisk {
     log.push(operation)
     return options.ignores?.(operation) === true ? ignored : act()
   }
-  const act = (name: keyof DiskOperations, path: string, effect: () => void): Promise<void> =>
+  const act = (name: keyof FileOperations, path: string, effect: () => void): Promise<void> =>
     perform({ name, path }, effect, undefined)
 
   const parentOf = (path: string): Directory => directoryAt(root, dirname(path))
@@ -91,7 +91,7 @@ export function volatileDisk(options: VolatileDiskOptions = {}): VolatileDisk {
   }
   const pathOf = (fd: number): string => open.get(fd)?.path ?? 'closed'
 
-  const operations: DiskOperations = {
+  const operations: FileOperations = {
     createFile: (path) =>
       perform(
         { name: 'createFile', path },
@@ -102,6 +102,7 @@ export function volatileDisk(options: VolatileDiskOptions = {}): VolatileDisk {
         },
         0,
       ),
+    checkWritable: (path) => act('checkWritable', path, () => void directoryAt(root, path)),
     openDirectory: (path) => perform({ name: 'openDirectory', path }, () => opened(directoryAt(root, path), path), 0),
     write: (fd, bytes, offset) =>
       perform(
@@ -136,7 +137,7 @@ export function volatileDisk(options: VolatileDiskOptions = {}): VolatileDisk {
           [...directoryAt(root, path).names].map(([name, node]) => ({ name, isDirectory: node.kind === 'directory' })),
         [],
       ),
-    modifiedMs: (path) => perform({ name: 'modifiedMs', path }, () => (nodeAt(root, path), Date.now()), 0),
+    stat: (path) => perform({ name: 'stat', path }, () => factsOf(nodeAt(root, path)), { sizeBytes: 0, modifiedMs: 0 }),
   }
 
   return {
@@ -146,6 +147,10 @@ export function volatileDisk(options: VolatileDiskOptions = {}): VolatileDisk {
     openDescriptors: () => open.size,
     fileNames: (path) => [...directoryAt(root, path).names.keys()],
   }
+}
+
+function factsOf(node: Node): FileFacts {
+  return { sizeBytes: node.kind === 'file' ? node.bytes.byteLength : 0, modifiedMs: Date.now() }
 }
 
 function directory(names: Map<string, Node> = new Map()): Directory {

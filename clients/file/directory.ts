@@ -1,8 +1,6 @@
-/** A directory whose entries must survive a power loss. */
+/** A directory whose entries must survive a power loss: made, looked for, and made durable. */
 import { dirname } from 'node:path'
 import { codeOf, type FileOperations } from './operations.ts'
-
-const DIRECTORY_MODE = 0o777
 
 /** Makes the entries of a directory durable. */
 export async function syncDirectory(path: string, fs: FileOperations): Promise<void> {
@@ -14,25 +12,33 @@ export async function syncDirectory(path: string, fs: FileOperations): Promise<v
   }
 }
 
+export interface MakeOptions {
+  readonly fs: FileOperations
+  readonly mode: number
+  /** Default: {@link syncDirectory}. */
+  readonly sync?: (path: string) => Promise<void>
+}
+
 /** Makes the directory and what is missing above it, each name durable in its parent when this resolves. */
-export async function makeDirectory(path: string, fs: FileOperations): Promise<void> {
+export async function makeDirectory(path: string, options: MakeOptions): Promise<void> {
+  const { fs, mode, sync = (each) => syncDirectory(each, fs) } = options
   const missing: string[] = []
   for (let at = path; !(await isThere(at, fs)) && at !== dirname(at); at = dirname(at)) missing.push(at)
-  if (missing.length === 0) return syncParentOfKnown(path, fs)
+  if (missing.length === 0) return syncParentOfKnown(path, sync)
   for (const each of missing.toReversed()) {
     try {
-      await fs.mkdir(each, DIRECTORY_MODE)
+      await fs.mkdir(each, mode)
     } catch (error) {
-      // Another subtask was faster.
+      // Another process or subtask was faster.
       if (codeOf(error) !== 'EEXIST') throw error
     }
-    await syncDirectory(dirname(each), fs)
+    await sync(dirname(each))
   }
 }
 
 export async function isThere(path: string, fs: FileOperations): Promise<boolean> {
   try {
-    await fs.sizeBytes(path)
+    await fs.stat(path)
     return true
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return false
@@ -40,10 +46,10 @@ export async function isThere(path: string, fs: FileOperations): Promise<boolean
   }
 }
 
-/** Whoever made it may have died before its name was durable. A parent that we may not read is not one that a sink has made. */
-async function syncParentOfKnown(path: string, fs: FileOperations): Promise<void> {
+/** Whoever made it may have died before its name was durable. A parent that we may not read is not one that we have made. */
+async function syncParentOfKnown(path: string, sync: (path: string) => Promise<void>): Promise<void> {
   try {
-    await syncDirectory(dirname(path), fs)
+    await sync(dirname(path))
   } catch (error) {
     if (!['EACCES', 'EPERM', 'EROFS', 'EINVAL'].includes(codeOf(error))) throw error
   }

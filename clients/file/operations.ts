@@ -1,19 +1,36 @@
 /**
- * The file system operations of the disk store, one per system call, so that a test can record them, fail any of them, or cut the
+ * The file system operations of the disk store and the file sink, one per system call, so that a test can record them, fail any of them, or cut the
  * power between two of them.
  *
  * Callbacks on plain descriptors: cheaper than FileHandle objects, and these run several times per checkpoint. All of them leave the
  * event loop free: a metadata operation can wait for the journal as long as an fsync does (T3).
  */
-import { close, fsync, link, mkdir, open, readdir, readFile, rename, rmdir, stat, unlink, write } from 'node:fs'
+import {
+  access,
+  close,
+  constants,
+  fsync,
+  link,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rmdir,
+  stat,
+  unlink,
+  write,
+} from 'node:fs'
 
 /** All reject with errors that have a `code` (ENOENT, EEXIST, ENOSPC, …). */
-export interface DiskOperations {
+export interface FileOperations {
   /** Creates the file; EEXIST if it is there. Returns a descriptor. */
   createFile(path: string, mode: number): Promise<number>
-  /** For `fsync` only. */
+  /** Rejects when this process may not make and remove names in it. */
+  checkWritable(path: string): Promise<void>
+  /** For `fsync` only; ENOTDIR if it is none. */
   openDirectory(path: string): Promise<number>
-  /** Writes a part of `bytes` from `offset` on and returns how much. */
+  /** Writes a part of `bytes` from `offset` on, at the file's end, and returns how much. */
   write(fd: number, bytes: Uint8Array, offset: number): Promise<number>
   fsync(fd: number): Promise<void>
   close(fd: number): Promise<void>
@@ -21,12 +38,18 @@ export interface DiskOperations {
   link(from: string, to: string): Promise<void>
   rename(from: string, to: string): Promise<void>
   unlink(path: string): Promise<void>
-  /** One level. */
+  /** One level; EEXIST if it is there. */
   mkdir(path: string, mode: number): Promise<void>
   rmdir(path: string): Promise<void>
   readFile(path: string): Promise<Uint8Array>
   readDirectory(path: string): Promise<readonly DirectoryEntry[]>
-  modifiedMs(path: string): Promise<number>
+  /** ENOENT if it is not there. */
+  stat(path: string): Promise<FileFacts>
+}
+
+export interface FileFacts {
+  readonly sizeBytes: number
+  readonly modifiedMs: number
 }
 
 export interface DirectoryEntry {
@@ -34,10 +57,14 @@ export interface DirectoryEntry {
   readonly isDirectory: boolean
 }
 
+/** Not known everywhere (Windows). */
+const DIRECTORY_ONLY = constants.O_RDONLY | (constants.O_DIRECTORY ?? 0)
+
 /** The real file system. */
-export const nodeDiskOperations: DiskOperations = {
+export const nodeFileOperations: FileOperations = {
   createFile: (path, mode) => value((done) => open(path, 'wx', mode, done)),
-  openDirectory: (path) => value((done) => open(path, 'r', done)),
+  checkWritable: (path) => nothing((done) => access(path, constants.W_OK | constants.X_OK, done)),
+  openDirectory: (path) => value((done) => open(path, DIRECTORY_ONLY, done)),
   write: (fd, bytes, offset) => value((done) => write(fd, bytes, offset, bytes.byteLength - offset, null, done)),
   fsync: (fd) => nothing((done) => fsync(fd, done)),
   close: (fd) => nothing((done) => close(fd, done)),
@@ -53,7 +80,12 @@ export const nodeDiskOperations: DiskOperations = {
     )
     return entries.map((entry) => ({ name: entry.name, isDirectory: entry.isDirectory() }))
   },
-  modifiedMs: async (path) => (await value<{ readonly mtimeMs: number }>((done) => stat(path, done))).mtimeMs,
+  stat: async (path) => {
+    const { size, mtimeMs } = await value<{ readonly size: number; readonly mtimeMs: number }>((done) =>
+      stat(path, done),
+    )
+    return { sizeBytes: size, modifiedMs: mtimeMs }
+  },
 }
 
 /** The `code` of a file system error, or '' of anything else. */
