@@ -13,6 +13,7 @@ import { writeInput } from './core/input.ts'
 import { measureRecovery } from './core/recovery.ts'
 import type { SideOptions, SideResult } from './core/sides.ts'
 import { buildPackage, coldStartMs, idleMb } from './core/start.ts'
+import type { TouchedOptions } from './core/touched.ts'
 
 type Side = readonly [name: string, options: SideOptions]
 
