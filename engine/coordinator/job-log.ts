@@ -6,6 +6,7 @@
  * - C5: numbers only grow; an entry is never overwritten.
  */
 import {
+  CorruptCheckpointError,
   FencedError,
   InDoubtError,
   messageOf,
@@ -179,9 +180,20 @@ async function findNewest(store: CheckpointStore, job: string): Promise<LogEntry
     const key = step.kind === 'probe-mark' ? markKey(job, step.number) : logKey(job, step.number)
     step = step.next(await exists(key))
   }
+  await refuseGap(store, job, step.seq + 1)
   if (step.seq === 0) return undefined
   const key = logKey(job, step.seq)
   const bytes = await store.get(key)
   // Cleaned away between the two reads: the log went on meanwhile.
   return bytes === undefined ? findNewest(store, job) : decodeLogEntry(key, bytes)
+}
+
+/** An entry that somebody took away would make an older one look like the newest (F15). A log that goes on meanwhile has no gap. */
+async function refuseGap(store: CheckpointStore, job: string, missing: number): Promise<void> {
+  const [key, beyond] = [logKey(job, missing), logKey(job, missing + 1)]
+  if ((await store.get(beyond)) === undefined || (await store.get(key)) !== undefined) return
+  throw new CorruptCheckpointError(
+    `log entry ${key} is missing from ${store.uri}, although ${beyond} is there; bring this file back from a backup; ` +
+      'nothing older is used on our own, since what came after it may already be visible',
+  )
 }

@@ -4,6 +4,7 @@
  *   preflight ─▶ started ─▶ commit due ─▶ committed ─▶ abort stale ─▶ [attempt ─▶ restart: started …] ─▶ ended
  */
 import {
+  CorruptCheckpointError,
   FencedError,
   InDoubtError,
   InvariantViolation,
@@ -84,11 +85,13 @@ async function attemptOnce(options: GenerationOptions): Promise<Once> {
     if (error instanceof FencedError || error instanceof InDoubtError || error instanceof InvariantViolation)
       throw error
     if (error instanceof TaskFailure) return { kind: 'failed', failure: error }
-    if (error instanceof TerminalError) return { kind: 'ended', end: failed(error) }
+    // What is damaged in the store is damaged the next time too.
+    if (error instanceof TerminalError || error instanceof CorruptCheckpointError)
+      return { kind: 'ended', end: failed(error) }
     return { kind: 'failed', failure: error }
   }
 }
 
-function failed(error: TerminalError): SessionEnd {
+function failed(error: Error): SessionEnd {
   return { state: 'FAILED', reason: error.message, cause: error }
 }
