@@ -33,7 +33,7 @@ export default defineJob({
       'numbers',
       mistakenSource(
         pacedSource({
-          count: setting('COUNT', 600),
+          count: setting('COUNT', 240),
           batch: setting('BATCH', 20),
           paceMs: setting('PACE_MS', 3),
           isEndless: setting('ENDLESS', 0) === 1,

@@ -43,8 +43,7 @@ async function live(mistake: Mistake | undefined, { strikes, isKilled }: Case): 
   const settings = mistake === undefined ? {} : { MISTAKE: mistake }
   const first = arena.start({ strikes, settings })
   try {
-    if (isKilled) await first.expectKilled()
-    else await first.expectCode(0)
+    await first.expectCode(isKilled ? null : 0)
     if (mistake !== undefined) fired += first.struck.length
     if (consumer === undefined) arena.expectPrefix()
     await arena.run(0, { settings: { ...REPLAY, ...settings } })

@@ -67,16 +67,11 @@ export class Run {
     this.child.kill('SIGCONT')
   }
 
-  async expectCode(code: number): Promise<void> {
+  /** Null: killed. */
+  async expectCode(code: number | null): Promise<void> {
     const ended = await this.ended
     const why = ended.code === code ? {} : { said: this.said.slice(-4_000) }
-    deepEqual({ ...ended, ...why }, { code, signal: null })
-  }
-
-  async expectKilled(): Promise<void> {
-    const ended = await this.ended
-    const why = ended.signal === 'SIGKILL' ? {} : { said: this.said.slice(-4_000) }
-    deepEqual({ ...ended, ...why }, { code: null, signal: 'SIGKILL' })
+    deepEqual({ ...ended, ...why }, { code, signal: code === null ? 'SIGKILL' : null })
   }
 
   #trace(): readonly string[] {
