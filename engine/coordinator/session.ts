@@ -42,6 +42,7 @@ export async function runSession(options: SessionOptions): Promise<SessionEnd> {
   let inARow = 0
   for (let restarts = 0; ; restarts += 1) {
     const startedAtMs = runtime.clock.monotonicMs()
+    const wasStopping = options.stopSignal.aborted
     const result = await attemptOnce({ ...options, restarts })
     if (result.kind === 'ended') return result.end
     failuresAtMs.push(runtime.clock.monotonicMs())
@@ -59,9 +60,10 @@ export async function runSession(options: SessionOptions): Promise<SessionEnd> {
       case 'give-up':
         return { state: 'FAILED', reason: `${messageOf(result.failure)} (${decision.reason})`, cause: result.failure }
       case 'restart':
+        if (wasStopping) return { state: 'FAILED', reason: messageOf(result.failure), cause: result.failure }
         options.onRestart(result.failure, decision.delayMs, restarts + 1)
+        // Stopped meanwhile: one more attempt at once, since STOPPED says that all that had completed is delivered (F25).
         await runtime.timers.sleep(decision.delayMs, options.stopSignal).catch(() => undefined)
-        if (options.stopSignal.aborted) return { state: 'STOPPED' }
         break
       default:
         unreachable(decision)

@@ -27,7 +27,7 @@ export default defineJob({
     timeoutMs: setting('TIMEOUT_MS', 60_000),
     toleratedFailures: setting('TOLERATED', 3),
   },
-  restart: { kind: 'fixed-delay', attempts: setting('RESTARTS', 20), delayMs: 20 },
+  restart: { kind: 'fixed-delay', attempts: setting('RESTARTS', 20), delayMs: setting('RESTART_MS', 20) },
   build(flow) {
     const numbers = flow.source(
       'numbers',
