@@ -29,9 +29,10 @@ import {
   type LogEntry,
 } from '../checkpoint/log-entry.ts'
 
-/** How long an append whose answer is unclear is asked again. */
+/** How long an entry that is there and cannot be read is asked again. A store that says that it will work again is asked until it does. */
 const ASK_AGAIN_MS = 30_000
 const ASK_AGAIN_PAUSE_MS = 50
+const SAY_AGAIN_MS = 5_000
 /** How many numbers a start goes up when older generations take them first. */
 const START_TRIES = 100
 
@@ -108,7 +109,9 @@ export class JobLog {
   async #create(entry: LogEntry): Promise<LogEntry | undefined> {
     const key = logKey(this.#job, entry.seq)
     const bytes = encodeLogEntry(entry)
-    const deadlineMs = this.#runtime.clock.monotonicMs() + ASK_AGAIN_MS
+    const nowMs = (): number => this.#runtime.clock.monotonicMs()
+    const deadlineMs = nowMs() + ASK_AGAIN_MS
+    let sayAtMs = nowMs()
     for (;;) {
       let answer: AppendFacts['answer']
       let cause: unknown
@@ -132,11 +135,12 @@ export class JobLog {
         case 'try-next':
           return found
         case 'ask-again':
-          if (
-            (answer === 'unclear' && !(cause instanceof RetryableError)) ||
-            this.#runtime.clock.monotonicMs() > deadlineMs
-          ) {
+          if (!(cause instanceof RetryableError) && (answer === 'unclear' || nowMs() > deadlineMs)) {
             throw new InDoubtError(`${key} may or may not have been written: ${messageOf(cause)}`, { cause })
+          }
+          if (nowMs() >= sayAtMs) {
+            sayAtMs = nowMs() + SAY_AGAIN_MS
+            this.#runtime.logger.warn(`${key} cannot be written and is tried again`, { error: messageOf(cause) })
           }
           await this.#runtime.timers.sleep(ASK_AGAIN_PAUSE_MS)
           break
