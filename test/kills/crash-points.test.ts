@@ -79,7 +79,8 @@ test.each(Object.entries(rows))(
     expect(arena.isDue).toBe(false)
     expect([...arena.hidden('counts'), ...arena.hidden('evens')]).toEqual([])
     expect(isCompleted ? [] : visibleAmong(arena, prepared)).toEqual([])
-    facts += await arena.finish()
+    const rest = await arena.finish()
+    facts += rest
     expect(arena.unnamedBlobs()).toEqual([])
   },
 )

@@ -7,8 +7,8 @@
  * - match: a pattern that effect names begin with, `nth` counts those that match; without it `nth` counts all effects. `readdir` and `open` (for
  *   reading) can be matched, but are no effects: they are not traced and not counted.
  * - moment: `before` the call, or `after` it, before its caller hears of it.
- * - how: KILL; STOP (until the file SLUICE_WOKEN exists and SIGCONT has come); TERM (goes on); or an error code that the call fails with,
- *   `before` it had any effect or `after` it had (a lost reply).
+ * - how: KILL; STOP (until the file SLUICE_WOKEN exists and SIGCONT has come); TERM (goes on); SLOW (the reply comes 100 ms late); or an
+ *   error code that the call fails with, `before` it had any effect or `after` it had (a lost reply).
  * - times: how often an error is given, from `nth` on; whileFile: only while that file exists.
  * SLUICE_TRACE takes a line per effect, and `! <how> <effect>` per strike.
  */
@@ -24,6 +24,8 @@ const strikes = JSON.parse(process.env.SLUICE_STRIKES ?? '[]').map((strike) => (
 }))
 const trace = process.env.SLUICE_TRACE === undefined ? undefined : openSync(process.env.SLUICE_TRACE, 'a')
 const pathOf = new Map()
+const SIGNALS = ['KILL', 'STOP', 'TERM']
+const SLOW_MS = 100
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
 
 function note(line) {
@@ -43,7 +45,7 @@ function hits(name, isCounted) {
 
 function signal(hit, moment, name) {
   for (const { how, moment: when } of hit) {
-    if (when !== moment || !['KILL', 'STOP', 'TERM'].includes(how)) continue
+    if (when !== moment || !SIGNALS.includes(how)) continue
     note(`! ${how} ${name}`)
     process.kill(process.pid, `SIG${how}`)
     // The signal may be taken by another thread: nothing more may happen on this one.
@@ -53,7 +55,7 @@ function signal(hit, moment, name) {
 }
 
 function errorOf(hit, moment, name) {
-  const strike = hit.find(({ how, moment: when }) => when === moment && !['KILL', 'STOP', 'TERM'].includes(how))
+  const strike = hit.find(({ how, moment: when }) => when === moment && how !== 'SLOW' && !SIGNALS.includes(how))
   if (strike === undefined) return undefined
   note(`! ${strike.how} ${name}`)
   return Object.assign(new Error(`${strike.how}: injected, ${name}`), { code: strike.how })
@@ -87,12 +89,15 @@ function wrap(owner, name, call) {
       return result
     }
     if (error !== undefined) return void setImmediate(() => done(error))
+    const delayMs = hit.some(({ how }) => how === 'SLOW') ? SLOW_MS : 0
+    if (delayMs > 0) note(`! SLOW ${effect}`)
     args[args.length - 1] = (...answer) => {
       if (call === 'open' && answer[0] === null) pathOf.set(answer[1], args[0])
       signal(hit, 'after', effect)
       const lost = errorOf(hit, 'after', effect)
-      if (lost === undefined) done(...answer)
-      else done(lost)
+      const reply = () => done(...(lost === undefined ? answer : [lost]))
+      if (delayMs > 0) setTimeout(reply, delayMs)
+      else reply()
     }
     return Reflect.apply(original, this, args)
   }

@@ -40,7 +40,8 @@ test('killed at any effect of its life, and again wherever, its output is exact'
       if ((await run.ended).signal === 'SIGKILL') fired += 1
       facts += arena.expectPrefix()
     }
-    facts += await arena.finish()
+    const rest = await arena.finish()
+    facts += rest
   })
   tell('killed at any effect', { points: points.length, effects: effects.length, 'kills fired': fired, facts })
   expect(fired).toBeGreaterThan(points.length * 1.5)
@@ -97,7 +98,8 @@ test('killed at any effect of a recovery, five times in a row, its output is exa
         if ((await run.ended).signal === 'SIGKILL') fired += 1
         facts += arena.expectPrefix()
       }
-      facts += await arena.finish()
+      const rest = await arena.finish()
+      facts += rest
     })
   }
   tell('killed at any effect of a recovery', { points, 'kills fired': fired, facts })

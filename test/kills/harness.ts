@@ -27,7 +27,7 @@ export interface Strike {
   /** Default 1. */
   readonly nth?: number
   readonly moment?: 'before' | 'after'
-  readonly how: 'KILL' | 'STOP' | 'TERM' | 'ENOSPC' | 'EIO' | 'EROFS' | 'EDQUOT'
+  readonly how: 'KILL' | 'STOP' | 'TERM' | 'SLOW' | 'ENOSPC' | 'EIO' | 'EROFS' | 'EDQUOT'
   readonly times?: number
   readonly whileFile?: string
 }
