@@ -130,6 +130,8 @@ async function validateConnectors(options: RunOptions, built: BuiltJob): Promise
 async function preflight(options: RunOptions, built: BuiltJob, log: JobLog): Promise<'start' | 'already-finished'> {
   const { newest } = log
   const restore = options.restore ?? 'latest'
+  // What another job's log names is not looked for here.
+  const mine = newest?.job === options.definition.id ? newest : undefined
   const decision = decidePreflight({
     job: options.definition.id,
     newest,
@@ -138,8 +140,8 @@ async function preflight(options: RunOptions, built: BuiltJob, log: JobLog): Pro
     planHash: built.planHash,
     settings: built.settings,
     operators: built.graph.nodes.map(operatorFacts),
-    dueSinks: await dueSinks(options, newest),
-    manifest: await manifestToRestore(options, newest, restore),
+    dueSinks: await dueSinks(options, mine),
+    manifest: await manifestToRestore(options, mine, restore),
     maxParallelism: MAX_PARALLELISM,
     restore,
     acceptDuplicates: options.acceptDuplicates ?? false,
