@@ -10,6 +10,7 @@
  * - how: KILL; STOP (until the file SLUICE_WOKEN exists and SIGCONT has come); TERM (goes on); SLOW (the reply comes 100 ms late); or an
  *   error code that the call fails with, `before` it had any effect or `after` it had (a lost reply).
  * - times: how often an error is given, from `nth` on; whileFile: only while that file exists.
+ * SLUICE_CLOCK is JSON, [[afterMs, offsetMs], …]: the wall clock jumps to that offset when the process is so old.
  * SLUICE_TRACE takes a line per effect, and `! <how> <effect>` per strike.
  */
 import fs from 'node:fs'
@@ -119,3 +120,9 @@ for (const call of [
 ])
   wrap(fs, call, call)
 syncBuiltinESMExports()
+
+const jumps = JSON.parse(process.env.SLUICE_CLOCK ?? '[]')
+if (jumps.length > 0) {
+  const { now } = Date
+  Date.now = () => now() + (jumps.findLast(([afterMs]) => performance.now() >= afterMs)?.[1] ?? 0)
+}

@@ -39,6 +39,10 @@ export interface StartOptions {
   readonly flags?: readonly string[]
   /** A file of this directory, without `.job.ts`. */
   readonly job?: string
+  /** Jumps of the wall clock: [age of the process, offset] in milliseconds. */
+  readonly clock?: readonly (readonly [number, number])[]
+  /** Default true. */
+  readonly isTraced?: boolean
 }
 
 /** A directory of its own for one job; everything goes when the test ends. */
@@ -60,8 +64,9 @@ export class Arena implements Disposable {
         env: {
           ...process.env,
           ...Object.fromEntries(settings),
+          SLUICE_CLOCK: JSON.stringify(options.clock ?? []),
           SLUICE_STRIKES: JSON.stringify(strikes),
-          SLUICE_TRACE: files.trace,
+          ...(options.isTraced === false ? {} : { SLUICE_TRACE: files.trace }),
           SLUICE_WOKEN: files.woken,
         },
         stdio: ['ignore', 'pipe', 'pipe'],
@@ -102,10 +107,11 @@ export class Arena implements Disposable {
   }
 
   /** The bodies of all log entries, oldest first. */
-  log(): readonly Entry[] {
-    return this.names(LOG)
+  log(job = 'kills'): readonly Entry[] {
+    const directory = `.sluice/${job}/log`
+    return this.names(directory)
       .filter((name) => /^\d+$/.test(name))
-      .map((name) => JSON.parse(readFileSync(this.path(LOG, name), 'utf8').split('\n')[1] ?? '') as Entry)
+      .map((name) => JSON.parse(readFileSync(this.path(directory, name), 'utf8').split('\n')[1] ?? '') as Entry)
   }
 
   newest(): Entry {
@@ -195,6 +201,7 @@ export interface Entry {
   readonly seq: number
   readonly kind: string
   readonly generation: number
+  readonly at: number
   readonly committedThrough: number
   readonly retained: readonly RetainedFacts[]
   readonly unclean: readonly unknown[]

@@ -5,7 +5,7 @@
 import { defineJob, json, list, value, type LineEncoder } from 'sluice'
 import { fileSink } from 'sluice/sinks/file'
 import { mistakenSink, mistakenSource } from './mistakes.ts'
-import { pacedSource } from './paced-source.ts'
+import { inLockstep, pacedSource } from './paced-source.ts'
 
 function setting(name: string, fallback: number): number {
   return Number(process.env[`KILLS_${name}`] ?? fallback)
@@ -32,12 +32,15 @@ export default defineJob({
     const numbers = flow.source(
       'numbers',
       mistakenSource(
-        pacedSource({
-          count: setting('COUNT', 240),
-          batch: setting('BATCH', 20),
-          paceMs: setting('PACE_MS', 3),
-          isEndless: setting('ENDLESS', 0) === 1,
-        }),
+        inLockstep(
+          pacedSource({
+            count: setting('COUNT', 240),
+            batch: setting('BATCH', 20),
+            paceMs: setting('PACE_MS', 3),
+            isEndless: setting('ENDLESS', 0) === 1,
+          }),
+          2,
+        ),
       ),
     )
     const keyed = numbers.keyBy((index) => `key-${index % keys}`)
@@ -59,9 +62,9 @@ export default defineJob({
             onEnd,
           })
     counted.sink('counts', countsSink('counts'))
+    if (edit === 'removed sink') return
     const even = numbers.filter('even', (index) => index % 2 === 0)
     const evens = edit === 'added operator' ? even.map('same', (index) => index) : even
-    if (edit === 'removed sink') return
     evens.sink('evens', mistakenSink(fileSink<number>({ path: 'evens', encode: json(), maxPartBytes: 40 })))
   },
 })

@@ -1,7 +1,4 @@
-/**
- * Numbers 0, 1, 2, … at a pace; a record depends only on its index. Some batches at most between two checkpoints, so that a busy machine
- * does not run through with two of them.
- */
+/** Numbers 0, 1, 2, … at a pace; a record depends only on its index. */
 import type { Polled, Source } from 'sluice'
 
 interface Split {
@@ -18,8 +15,6 @@ export interface Pace {
   readonly isEndless: boolean
 }
 
-const BATCHES_PER_CHECKPOINT = 2
-
 export function pacedSource({ count, batch, paceMs, isEndless }: Pace): PacedSource {
   const split = { id: 'numbers' }
   return {
@@ -29,7 +24,6 @@ export function pacedSource({ count, batch, paceMs, isEndless }: Pace): PacedSou
     discover: () => Promise.resolve([{ split, start: 0 }]),
     createReader: () => {
       let next = 0
-      let left = BATCHES_PER_CHECKPOINT
       return Promise.resolve({
         assign: (splits) => {
           next = splits[0]?.position ?? count
@@ -37,8 +31,6 @@ export function pacedSource({ count, batch, paceMs, isEndless }: Pace): PacedSou
         },
         poll: async (): Promise<Polled<number, Split, number>> => {
           if (next >= count) return isEndless ? { kind: 'idle', retryAfterMs: 5 } : { kind: 'ended' }
-          if (left <= 0) return { kind: 'idle', retryAfterMs: 1 }
-          left -= 1
           await new Promise((resolve) => {
             setTimeout(resolve, paceMs)
           })
@@ -46,12 +38,35 @@ export function pacedSource({ count, batch, paceMs, isEndless }: Pace): PacedSou
           next += values.length
           return { kind: 'records', split, records: { values }, after: next }
         },
-        acknowledge: () => {
-          left = BATCHES_PER_CHECKPOINT
-          return Promise.resolve()
-        },
         [Symbol.asyncDispose]: () => Promise.resolve(),
       })
+    },
+  }
+}
+
+/** So many batches at most between two checkpoints: a busy machine does not run through with two of them. */
+export function inLockstep<Out, S extends Split, Position>(
+  source: Source<Out, S, Position>,
+  batches: number,
+): Source<Out, S, Position> {
+  return {
+    ...source,
+    createReader: async (context) => {
+      const reader = await source.createReader(context)
+      let left = batches
+      return {
+        assign: (splits) => reader.assign(splits),
+        poll: (signal) => {
+          if (left <= 0) return { kind: 'idle', retryAfterMs: 1 }
+          left -= 1
+          return reader.poll(signal)
+        },
+        acknowledge: () => {
+          left = batches
+          return Promise.resolve()
+        },
+        [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
+      }
     },
   }
 }
