@@ -87,13 +87,15 @@ test('killed at any effect of a recovery, five times in a row, its output is exa
     expect(recovery.length - first).toBeGreaterThan(10)
     const some = sampled(
       pointsOf(recovery.length).filter(({ nth }) => nth > first),
-      3,
+      4,
     )
     points += some.length
     await inPairs(some, async ({ nth, moment }) => {
       using arena = new Arena()
       await arena.run(null, { strikes: [strike], settings })
-      for (let time = 1; time <= 5; time += 1) {
+      // What is after one effect is before the next, but for those that run side by side: once is enough.
+      const times = moment === 'before' ? 5 : 1
+      for (let time = 1; time <= times; time += 1) {
         const run = arena.start({ strikes: [{ nth, moment, how: 'KILL' }], settings: REPLAY })
         if ((await run.ended).signal === 'SIGKILL') fired += 1
         facts += arena.expectPrefix()
@@ -103,7 +105,7 @@ test('killed at any effect of a recovery, five times in a row, its output is exa
     })
   }
   tell('killed at any effect of a recovery', { points, 'kills fired': fired, facts })
-  expect(fired).toBeGreaterThanOrEqual(points * 2)
+  expect(fired).toBeGreaterThanOrEqual(points * 1.5)
   expect(facts).toBeGreaterThan(points * FACTS)
 })
 
@@ -146,11 +148,11 @@ async function effectsOfARun(): Promise<readonly string[]> {
   return (await arena.run(0)).effects
 }
 
-/** The effects of a start after that crash, up to its first completed checkpoint and what follows from it. */
+/** The effects of a start after that crash, up to its first completed checkpoint. */
 async function recoveryAfter({ strike, settings = {} }: Crash): Promise<readonly string[]> {
   using arena = new Arena()
   await arena.run(null, { strikes: [strike], settings })
   const { effects } = await arena.run(0, { settings: REPLAY })
   const entries = effects.flatMap((effect, index) => (effect.startsWith(`link ${LOG}/`) ? [index] : []))
-  return effects.slice(0, entries[3] ?? effects.length)
+  return effects.slice(0, entries[2] ?? effects.length)
 }
