@@ -4,7 +4,8 @@
  */
 import { deepEqual, ok } from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -120,6 +121,15 @@ export class Arena implements Disposable {
     return newest
   }
 
+  /** Rewrites the newest log entry, its checksum included, as if it had been made so. */
+  changeNewest(change: (newest: Entry) => Entry): void {
+    const newest = this.newest()
+    const path = this.path(LOG, String(newest.seq).padStart(12, '0'))
+    const body = JSON.stringify(change(newest))
+    const sha256 = createHash('sha256').update(body).digest('hex')
+    writeFileSync(path, `sluice-log 1 ${sha256} ${Buffer.byteLength(body)}\n${body}`)
+  }
+
   manifestOf({ inline, key }: RetainedFacts): ManifestFacts {
     return inline ?? (JSON.parse(readFileSync(this.path('.sluice', key ?? ''), 'utf8')) as ManifestFacts)
   }
@@ -220,7 +230,8 @@ export interface RetainedFacts {
 export interface ManifestFacts {
   readonly operators: readonly {
     readonly operator: string
-    readonly splits?: readonly { readonly position: unknown }[]
+    readonly ended: boolean
+    readonly splits?: readonly { readonly position: unknown; readonly ended: boolean }[]
     readonly state?: { readonly blobs: readonly { readonly key: string }[] }
     readonly committables?: readonly unknown[]
   }[]
