@@ -19,7 +19,7 @@ test(
         : (['before', 'after'] as const).map((moment) => ({ nth: index + 1, moment, how: 'KILL' as const })),
     )
     expect(steps.length).toBeGreaterThan(60)
-    const some = sampled(steps, 16)
+    const some = sampled(steps, 8)
     let fired = 0
     let facts = 0
     await inPairs(some, async (strike) => {

@@ -26,7 +26,7 @@ test('a run without faults gives every record once, and a second one says that i
 test('killed at any effect of its life, and again wherever, its output is exact', TIMEOUT, async () => {
   const effects = await effectsOfARun()
   expect(effects.length).toBeGreaterThan(250)
-  const points = sampled(pointsOf(effects.length), 16)
+  const points = sampled(pointsOf(effects.length), 12)
   let facts = 0
   let fired = 0
   await inPairs(points, async ({ nth, moment }) => {
@@ -87,7 +87,7 @@ test('killed at any effect of a recovery, five times in a row, its output is exa
     expect(recovery.length - first).toBeGreaterThan(10)
     const some = sampled(
       pointsOf(recovery.length).filter(({ nth }) => nth > first),
-      4,
+      3,
     )
     points += some.length
     await inPairs(some, async ({ nth, moment }) => {
@@ -117,7 +117,7 @@ test(
     const first = effects.findIndex((effect) => effect.startsWith(`open ${LOG}/`))
     const points = sampled(
       pointsOf(effects.length).filter(({ nth }) => nth > first),
-      10,
+      6,
     )
     let facts = 0
     let fired = 0

@@ -122,14 +122,18 @@ async function restored({ crash, settings = {}, edit }: Cut): Promise<string> {
 }
 
 test.each(Object.entries(cuts))('the checks find a checkpoint in which %s', async (_name, cut) => {
-  expect(await restored({ ...cut, edit: (operator) => operator })).toBe('nothing')
   expect(await restored(cut)).toMatch(/deep-equal/)
 })
 
 test('the checks find nothing in the same runs without a mistake', async () => {
   // Its place, the second removal of a file in an epoch, is not there without the mistake.
   const sound = MISTAKES.filter((mistake) => mistake !== 'evidence pruned too early')
-  for (const mistake of sound) expect([mistake, await live(undefined, cases[mistake])]).toEqual([mistake, 'nothing'])
+  const different = new Map(sound.map((mistake) => [JSON.stringify(cases[mistake].strikes), cases[mistake]]))
+  for (const one of different.values()) expect(await live(undefined, one)).toBe('nothing')
+  const crashes = new Map(Object.values(cuts).map((cut) => [JSON.stringify(cut.crash), cut]))
+  for (const cut of crashes.values()) {
+    expect(await restored({ ...cut, edit: (operator) => operator })).toBe('nothing')
+  }
   tell('seeded mistakes', { found: MISTAKES.length + Object.keys(cuts).length, 'faults fired': fired })
-  expect(fired).toBe(MISTAKES.length + 2 * Object.keys(cuts).length)
+  expect(fired).toBe(MISTAKES.length + Object.keys(cuts).length + crashes.size)
 })

@@ -26,7 +26,7 @@ test(
   'a process stopped at any effect and woken when its successor is done hurts nothing and exits (F14)',
   TIMEOUT,
   async () => {
-    const places = await placesOf(10)
+    const places = await placesOf(7)
     let stopped = 0
     let facts = 0
     await inPairs(places, async (strike) => {
@@ -54,7 +54,7 @@ test(
   'a process stopped at any effect and woken while its successor runs and a consumer takes files hurts nothing (F14, F33)',
   TIMEOUT,
   async () => {
-    const places = await placesOf(14)
+    const places = await placesOf(8)
     let stopped = 0
     let met = 0
     let facts = 0
