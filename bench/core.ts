@@ -54,7 +54,9 @@ const SHAPES: Readonly<Record<string, () => void | Promise<void>>> = {
   'checkpoints-100ms': () => compareCost('checkpoints-100ms', 100_000, 100),
   'checkpoints-100ms-10k': () => compareCost('checkpoints-100ms-10k', 10_000, 100),
   touched: () => {
-    const options = quick ? { keys: 200_000, touched: 2_000, bases: 1 } : { keys: 1_000_000, touched: 10_000, bases: 2 }
+    const options: TouchedOptions = quick
+      ? { keys: 200_000, touched: 2_000, bases: 1 }
+      : { keys: 1_000_000, touched: 10_000, bases: 2 }
     note('touched', JSON.parse(runFile(TOUCHED, JSON.stringify(options))) as object)
   },
   recovery: async () => {

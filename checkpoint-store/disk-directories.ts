@@ -52,6 +52,18 @@ export class DiskDirectories {
     if (!(await isThere(this.#root, this.#fs))) await this.makeRoot()
   }
 
+  /** Temporary files of writers that are gone. Safe at any time: a writer that loses one fails to link it and tries again. */
+  async removeDebris(path: string): Promise<void> {
+    const entries = await this.#fs.readDirectory(path).catch(() => [])
+    for (const { name } of entries) {
+      if (!isTemporary(name)) continue
+      const file = join(path, name)
+      const isOld = async (): Promise<boolean> =>
+        (await this.#fs.stat(file)).modifiedMs < Date.now() - UNKNOWN_WRITER_AGE_MS
+      if (isWriterDead(name) || (await isOld().catch(() => false))) await this.#fs.unlink(file).catch(() => undefined)
+    }
+  }
+
   async close(): Promise<void> {
     const all = [...this.#known.values()]
     this.#known.clear()
@@ -76,7 +88,7 @@ export class DiskDirectories {
       throw error
     }
     await directory.open()
-    if (!isNew) await this.#removeDebris(path)
+    if (!isNew) await this.removeDebris(path)
     return directory
   }
 
@@ -98,18 +110,6 @@ export class DiskDirectories {
       await directory.sync(directory.mark())
     } finally {
       await directory.close()
-    }
-  }
-
-  /** Temporary files of writers that are gone. Safe at any time: a writer that loses one fails to link it and tries again. */
-  async #removeDebris(path: string): Promise<void> {
-    const entries = await this.#fs.readDirectory(path).catch(() => [])
-    for (const { name } of entries) {
-      if (!isTemporary(name)) continue
-      const file = join(path, name)
-      const isOld = async (): Promise<boolean> =>
-        (await this.#fs.stat(file)).modifiedMs < Date.now() - UNKNOWN_WRITER_AGE_MS
-      if (isWriterDead(name) || (await isOld().catch(() => false))) await this.#fs.unlink(file).catch(() => undefined)
     }
   }
 

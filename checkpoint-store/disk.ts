@@ -114,6 +114,8 @@ class DiskStore implements CheckpointStore {
     for (let at = open.pop(); at !== undefined; at = open.pop()) {
       const path = join(this.#root, at)
       const entries = await translated(`list ${at} of ${this.uri}`, () => absent(this.#fs.readDirectory(path)))
+      // Nobody writes to the directory of a dead generation again: its half-written files would stay for ever.
+      if (entries?.some(({ name }) => isTemporary(name)) === true) await this.#directories.removeDebris(path)
       for (const entry of entries ?? []) {
         if (isTemporary(entry.name)) continue
         if (entry.isDirectory) open.push(`${at}${entry.name}/`)

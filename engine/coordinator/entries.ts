@@ -103,6 +103,11 @@ export class Entries {
     return { retained: newest.retained.filter((one) => one.checkpoint === this.#facts.rollbackTo) }
   }
 
+  /** Is this start a rollback to another checkpoint than this one? */
+  givesUp(checkpoint: number): boolean {
+    return this.#facts.rollbackTo !== undefined && this.#facts.rollbackTo !== checkpoint
+  }
+
   ended(seq: number, newest: LogEntry, state: EndState, reason: string | undefined): LogEntry {
     return this.extend(seq, newest, { kind: 'ended', end: reason === undefined ? { state } : { state, reason } })
   }

@@ -1,7 +1,14 @@
 /**
  * One generation from its `started` entry to its end: recovery in the order that loses nothing, then the attempt.
  */
-import { assert, messageOf, TaskFailure, type CheckpointStore, type Runtime } from '../api/index.ts'
+import {
+  assert,
+  CorruptCheckpointError,
+  messageOf,
+  TaskFailure,
+  type CheckpointStore,
+  type Runtime,
+} from '../api/index.ts'
 import { permitForRecovered, permitToAbort, permitToAbortOwn } from '../checkpoint/commit-permit.ts'
 import type { LogEntry } from '../checkpoint/log-entry.ts'
 import type { Manifest } from '../checkpoint/manifest.ts'
@@ -101,7 +108,7 @@ async function recover(
   signal: AbortSignal,
 ): Promise<Recovered> {
   const { store, runtime, log } = options
-  const completed = await Promise.all(started.retained.map((one) => loadManifest(store, one)))
+  const completed = await loadRetained(options, started)
   const retained = new Retained(store, runtime.logger, completed)
   const due = completed.map((one) => one.manifest).filter((one) => one.checkpoint > started.committedThrough)
   const environment = commitEnvironment(options, started, signal)
@@ -261,6 +268,22 @@ function commitEnvironment(options: GenerationOptions, started: LogEntry, signal
         cause: messageOf(cause),
       }),
   }
+}
+
+/** All that the log retains, but for a damaged manifest of a checkpoint that this start gives up (F15). @throws CorruptCheckpointError */
+async function loadRetained(options: GenerationOptions, started: LogEntry): Promise<readonly Completed[]> {
+  const loaded: Completed[] = []
+  for (const one of started.retained) {
+    try {
+      loaded.push(await loadManifest(options.store, one))
+    } catch (error) {
+      const isLost = started.acceptedLosses.includes(one.checkpoint)
+      const isDue = one.checkpoint > started.committedThrough && !isLost
+      if (!(error instanceof CorruptCheckpointError) || isDue || !options.entries.givesUp(one.checkpoint)) throw error
+      options.runtime.logger.warn(`checkpoint ${one.checkpoint} is given up: ${error.message}`)
+    }
+  }
+  return loaded
 }
 
 /** @throws CorruptCheckpointError */

@@ -6,6 +6,7 @@
  * - C5: numbers only grow; an entry is never overwritten.
  */
 import {
+  CorruptCheckpointError,
   FencedError,
   InDoubtError,
   messageOf,
@@ -28,9 +29,10 @@ import {
   type LogEntry,
 } from '../checkpoint/log-entry.ts'
 
-/** How long an append whose answer is unclear is asked again. */
+/** How long an entry that is there and cannot be read is asked again. A store that says that it will work again is asked until it does. */
 const ASK_AGAIN_MS = 30_000
 const ASK_AGAIN_PAUSE_MS = 50
+const SAY_AGAIN_MS = 5_000
 /** How many numbers a start goes up when older generations take them first. */
 const START_TRIES = 100
 
@@ -113,7 +115,9 @@ export class JobLog {
   async #create(entry: LogEntry): Promise<LogEntry | undefined> {
     const key = logKey(this.#job, entry.seq)
     const bytes = encodeLogEntry(entry)
-    const deadlineMs = this.#runtime.clock.monotonicMs() + ASK_AGAIN_MS
+    const nowMs = (): number => this.#runtime.clock.monotonicMs()
+    const deadlineMs = nowMs() + ASK_AGAIN_MS
+    let sayAtMs = nowMs()
     for (;;) {
       let answer: AppendFacts['answer']
       let cause: unknown
@@ -137,11 +141,12 @@ export class JobLog {
         case 'try-next':
           return found
         case 'ask-again':
-          if (
-            (answer === 'unclear' && !(cause instanceof RetryableError)) ||
-            this.#runtime.clock.monotonicMs() > deadlineMs
-          ) {
+          if (!(cause instanceof RetryableError) && (answer === 'unclear' || nowMs() > deadlineMs)) {
             throw new InDoubtError(`${key} may or may not have been written: ${messageOf(cause)}`, { cause })
+          }
+          if (nowMs() >= sayAtMs) {
+            sayAtMs = nowMs() + SAY_AGAIN_MS
+            this.#runtime.logger.warn(`${key} cannot be written and is tried again`, { error: messageOf(cause) })
           }
           await this.#runtime.timers.sleep(ASK_AGAIN_PAUSE_MS)
           break
@@ -185,9 +190,20 @@ async function findNewest(store: CheckpointStore, job: string): Promise<LogEntry
     const key = step.kind === 'probe-mark' ? markKey(job, step.number) : logKey(job, step.number)
     step = step.next(await exists(key))
   }
+  await refuseGap(store, job, step.seq + 1)
   if (step.seq === 0) return undefined
   const key = logKey(job, step.seq)
   const bytes = await store.get(key)
   // Cleaned away between the two reads: the log went on meanwhile.
   return bytes === undefined ? findNewest(store, job) : decodeLogEntry(key, bytes)
+}
+
+/** An entry that somebody took away would make an older one look like the newest (F15). A log that goes on meanwhile has no gap. */
+async function refuseGap(store: CheckpointStore, job: string, missing: number): Promise<void> {
+  const [key, beyond] = [logKey(job, missing), logKey(job, missing + 1)]
+  if ((await store.get(beyond)) === undefined || (await store.get(key)) !== undefined) return
+  throw new CorruptCheckpointError(
+    `log entry ${key} is missing from ${store.uri}, although ${beyond} is there; bring this file back from a backup; ` +
+      'nothing older is used on our own, since what came after it may already be visible',
+  )
 }

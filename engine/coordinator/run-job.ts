@@ -16,6 +16,7 @@ import { DEFAULT_CHECKPOINT_POLICY } from '../checkpoint/trigger.ts'
 import type { HolderIdentity, LogEntry } from '../checkpoint/log-entry.ts'
 import type { Manifest } from '../checkpoint/manifest.ts'
 import { buildJob, MAX_PARALLELISM, type BuiltJob, type JobDefinition } from '../graph/define-job.ts'
+import { getBlob } from './blobs.ts'
 import { committablesByOperator } from './committing.ts'
 import { Entries } from './entries.ts'
 import { loadManifest } from './generation.ts'
@@ -129,6 +130,8 @@ async function validateConnectors(options: RunOptions, built: BuiltJob): Promise
 async function preflight(options: RunOptions, built: BuiltJob, log: JobLog): Promise<'start' | 'already-finished'> {
   const { newest } = log
   const restore = options.restore ?? 'latest'
+  // What another job's log names is not looked for here.
+  const mine = newest?.job === options.definition.id ? newest : undefined
   const decision = decidePreflight({
     job: options.definition.id,
     newest,
@@ -137,8 +140,8 @@ async function preflight(options: RunOptions, built: BuiltJob, log: JobLog): Pro
     planHash: built.planHash,
     settings: built.settings,
     operators: built.graph.nodes.map(operatorFacts),
-    manifest: await manifestToRestore(options, newest, restore),
-    dueSinks: await dueSinks(options.store, newest),
+    dueSinks: await dueSinks(options, mine),
+    manifest: await manifestToRestore(options, mine, restore),
     maxParallelism: MAX_PARALLELISM,
     restore,
     acceptDuplicates: options.acceptDuplicates ?? false,
@@ -149,11 +152,25 @@ async function preflight(options: RunOptions, built: BuiltJob, log: JobLog): Pro
   throw decision.exitCode === 3 ? new FencedError(decision.reason) : new TerminalError(decision.reason)
 }
 
-/** Sinks with commits that are completed and not known to be committed. */
-async function dueSinks(store: CheckpointStore, newest: LogEntry | undefined): Promise<readonly string[]> {
-  const due = newest?.retained.filter((one) => one.checkpoint > newest.committedThrough) ?? []
-  const manifests = await Promise.all(due.map((one) => loadManifest(store, one)))
-  return manifests.flatMap(({ manifest }) => [...committablesByOperator(manifest).keys()])
+/** Sinks with commits that are completed and not known to be committed. @throws CorruptCheckpointError */
+async function dueSinks(options: RunOptions, newest: LogEntry | undefined): Promise<readonly string[]> {
+  const due = newest?.retained.filter(
+    ({ checkpoint }) => checkpoint > newest.committedThrough && checkpoint !== options.acceptLoss,
+  )
+  const sinks: string[] = []
+  for (const one of due ?? []) {
+    try {
+      sinks.push(...committablesByOperator((await loadManifest(options.store, one)).manifest).keys())
+    } catch (error) {
+      if (!(error instanceof CorruptCheckpointError)) throw error
+      throw new CorruptCheckpointError(
+        `checkpoint ${one.checkpoint} is completed, but its commits cannot be read: ${error.message}; ` +
+          `with --accept-loss ${one.checkpoint} too, if records of it may be missing for ever`,
+        { cause: error },
+      )
+    }
+  }
+  return sinks
 }
 
 async function manifestToRestore(
@@ -165,17 +182,16 @@ async function manifestToRestore(
   const chosen =
     restore === 'latest' ? newest.retained.at(-1) : newest.retained.find((one) => one.checkpoint === restore)
   if (chosen === undefined) return undefined
-  const { manifest } = await loadManifest(options.store, chosen)
-  for (const blob of manifest.operators.flatMap((one) => one.state?.blobs ?? [])) {
-    const bytes = await options.store.get(blob.key)
-    if (bytes?.byteLength === blob.sizeBytes) continue
-    throw new CorruptCheckpointError(
-      `checkpoint ${manifest.checkpoint} refers to ${blob.key}, which ` +
-        `${bytes === undefined ? 'is missing' : `has ${bytes.byteLength} bytes instead of ${blob.sizeBytes}`}; ` +
-        'bring it back from a backup, or restore an older checkpoint with --restore <checkpoint> --accept-duplicates',
-    )
+  try {
+    const { manifest } = await loadManifest(options.store, chosen)
+    for (const blob of manifest.operators.flatMap((one) => one.state?.blobs ?? [])) await getBlob(options.store, blob)
+    return manifest
+  } catch (error) {
+    if (!(error instanceof CorruptCheckpointError)) throw error
+    throw new CorruptCheckpointError(`checkpoint ${chosen.checkpoint} cannot be restored: ${error.message}`, {
+      cause: error,
+    })
   }
-  return manifest
 }
 
 /** Asks the holder's socket where that can be known; else watches for a new entry. */

@@ -4,6 +4,7 @@
  *   preflight ─▶ started ─▶ commit due ─▶ committed ─▶ abort stale ─▶ [attempt ─▶ restart: started …] ─▶ ended
  */
 import {
+  CorruptCheckpointError,
   FencedError,
   InDoubtError,
   InvariantViolation,
@@ -41,6 +42,7 @@ export async function runSession(options: SessionOptions): Promise<SessionEnd> {
   let inARow = 0
   for (let restarts = 0; ; restarts += 1) {
     const startedAtMs = runtime.clock.monotonicMs()
+    const wasStopping = options.stopSignal.aborted
     const result = await attemptOnce({ ...options, restarts })
     if (result.kind === 'ended') return result.end
     failuresAtMs.push(runtime.clock.monotonicMs())
@@ -58,9 +60,10 @@ export async function runSession(options: SessionOptions): Promise<SessionEnd> {
       case 'give-up':
         return { state: 'FAILED', reason: `${messageOf(result.failure)} (${decision.reason})`, cause: result.failure }
       case 'restart':
+        if (wasStopping) return { state: 'FAILED', reason: messageOf(result.failure), cause: result.failure }
         options.onRestart(result.failure, decision.delayMs, restarts + 1)
+        // Stopped meanwhile: one more attempt at once, since STOPPED says that all that had completed is delivered (F25).
         await runtime.timers.sleep(decision.delayMs, options.stopSignal).catch(() => undefined)
-        if (options.stopSignal.aborted) return { state: 'STOPPED' }
         break
       default:
         unreachable(decision)
@@ -84,11 +87,13 @@ async function attemptOnce(options: GenerationOptions): Promise<Once> {
     if (error instanceof FencedError || error instanceof InDoubtError || error instanceof InvariantViolation)
       throw error
     if (error instanceof TaskFailure) return { kind: 'failed', failure: error }
-    if (error instanceof TerminalError) return { kind: 'ended', end: failed(error) }
+    // What is damaged in the store is damaged the next time too.
+    if (error instanceof TerminalError || error instanceof CorruptCheckpointError)
+      return { kind: 'ended', end: failed(error) }
     return { kind: 'failed', failure: error }
   }
 }
 
-function failed(error: TerminalError): SessionEnd {
+function failed(error: Error): SessionEnd {
   return { state: 'FAILED', reason: error.message, cause: error }
 }

@@ -57,6 +57,20 @@ test('temporary files of dead writers go when the directory is first used, those
   expect(readdirSync(log).toSorted()).toEqual(['1', files.alive, files.elsewhere].toSorted())
 })
 
+test('a listing takes along what dead writers left in directories that nobody writes to any more (F3)', async () => {
+  const old = join(scratch, 'listed', 'blob', '1')
+  mkdirSync(old, { recursive: true })
+  const ended = execFileSync(process.execPath, ['-e', 'console.log(process.pid)'], { encoding: 'utf8' }).trim()
+  const [host = ''] = temporaryOwner().split('-')
+  const alive = `~${host}-${process.ppid}-aa-1`
+  for (const name of [`~${host}-${ended}-aa-1`, alive, 'whole']) writeFileSync(join(old, name), 'x')
+  await using store = await diskStore({ directory: join(scratch, 'listed') })
+  const keys: string[] = []
+  for await (const key of store.list('blob/')) keys.push(key)
+  expect(keys).toEqual(['blob/1/whole'])
+  expect(readdirSync(old).toSorted()).toEqual(['whole', alive].toSorted())
+})
+
 test('a store is opened by file URI, by plain path, relative to a base, or in memory', async () => {
   for (const uri of ['plain', `file:relative`, pathToFileURL(join(scratch, 'absolute')).href]) {
     await using store = await openStore(uri, { baseDirectory: scratch })

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { memoryStore } from '../../checkpoint-store/memory.ts'
-import { FencedError, parseLineageId } from '../../engine/api/index.ts'
+import { CorruptCheckpointError, FencedError, parseLineageId, RetryableError } from '../../engine/api/index.ts'
 import { Entries } from '../../engine/coordinator/entries.ts'
 import { JobLog } from '../../engine/coordinator/job-log.ts'
 import { nodeRuntime } from '../../engine/host/node-runtime.ts'
@@ -86,3 +86,38 @@ test(
     await expect(paused.assertNotStale(started.seq)).rejects.toThrow(FencedError)
   },
 )
+
+test('a store without space is asked until it has some again, and it is said meanwhile (F16)', async () => {
+  let nowMs = 0
+  let said = 0
+  let refused = 0
+  const hour: typeof runtime = {
+    ...runtime,
+    clock: { now: () => nowMs, monotonicMs: () => nowMs },
+    timers: { ...runtime.timers, sleep: (delayMs) => Promise.resolve(void (nowMs += delayMs)) },
+    logger: { ...runtime.logger, warn: () => void (said += 1) },
+  }
+  const store = memoryStore({
+    before: ({ name }) => {
+      if (name !== 'create' || nowMs >= 60_000) return
+      refused += 1
+      throw new RetryableError('no space left; make room there')
+    },
+  })
+  const log = await JobLog.open(store, 'job', hour)
+  await log.append((seq, newest) => entries().started(seq, newest, 0))
+  expect(refused).toBe(1_200)
+  expect(said).toBe(12)
+  expect((await JobLog.open(store, 'job', runtime)).newest?.seq).toBe(1)
+})
+
+test('an entry that is missing in front of another is no end of the log (F15)', async () => {
+  const store = memoryStore()
+  const log = await JobLog.open(store, 'job', runtime)
+  const made = entries()
+  await log.append((seq, newest) => made.started(seq, newest, 0))
+  await appendAlive(log, made, 8)
+  await store.delete('job/log/000000000008')
+  await expect(JobLog.open(store, 'job', runtime)).rejects.toThrow(CorruptCheckpointError)
+  await expect(JobLog.open(store, 'job', runtime)).rejects.toThrow('job/log/000000000008 is missing')
+})

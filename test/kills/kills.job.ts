@@ -1,68 +1,70 @@
 /**
- * The job of the kill tests: a paced source whose records depend only on their index, a keyed running count, two file sinks. Batch sizes,
- * pace and interval come from settings, so that a replay differs from the first run.
+ * The job of the kill tests: a paced source, a keyed running count, two file sinks. Batch sizes, pace, interval and more come from the
+ * environment, so that a replay differs from the first run, and so do the edits (F22) and the seeded mistakes of the checks.
  */
-import { defineJob, json, value, type Polled, type Source } from 'sluice'
+import { defineJob, json, list, value, type LineEncoder } from 'sluice'
 import { fileSink } from 'sluice/sinks/file'
+import { mistakenSink, mistakenSource } from './mistakes.ts'
+import { inLockstep, pacedSource } from './paced-source.ts'
 
-interface Split {
-  readonly id: string
+function setting(name: string, fallback: number): number {
+  return Number(process.env[`KILLS_${name}`] ?? fallback)
 }
 
-function pacedSource(count: number, batch: number, paceMs: number): Source<number, Split, number> {
-  const split = { id: 'numbers' }
-  return {
-    kind: 'paced',
-    guarantee: 'exactly-once',
-    validate: () => Promise.resolve(),
-    discover: () => Promise.resolve([{ split, start: 0 }]),
-    createReader: () => {
-      let next = 0
-      return Promise.resolve({
-        assign: (splits) => {
-          next = splits[0]?.position ?? count
-          return Promise.resolve()
-        },
-        poll: async (): Promise<Polled<number, Split, number>> => {
-          if (next >= count) return { kind: 'ended' }
-          await new Promise((resolve) => {
-            setTimeout(resolve, paceMs)
-          })
-          const values = Array.from({ length: Math.min(batch, count - next) }, (_, index) => next + index)
-          next += values.length
-          return { kind: 'records', split, records: { values }, after: next }
-        },
-        [Symbol.asyncDispose]: () => Promise.resolve(),
-      })
-    },
-  }
+const edit = process.env['KILLS_EDIT'] ?? 'none'
+const keys = setting('KEYS', 7)
+const poison = setting('POISON', -1)
+
+function countsSink(path: string) {
+  const encode: LineEncoder<unknown> = json()
+  return mistakenSink(fileSink<unknown>({ path, encode }))
 }
 
 export default defineJob({
   id: 'kills',
-  checkpoint: { intervalMs: Number(process.env['KILLS_INTERVAL_MS'] ?? 10) },
+  checkpoint: {
+    intervalMs: setting('INTERVAL_MS', 10),
+    timeoutMs: setting('TIMEOUT_MS', 60_000),
+    toleratedFailures: setting('TOLERATED', 3),
+  },
+  restart: { kind: 'fixed-delay', attempts: setting('RESTARTS', 20), delayMs: setting('RESTART_MS', 20) },
   build(flow) {
-    const setting = (name: string, fallback: number): number => Number(process.env[`KILLS_${name}`] ?? fallback)
     const numbers = flow.source(
       'numbers',
-      pacedSource(setting('COUNT', 600), setting('BATCH', 20), setting('PACE_MS', 3)),
+      mistakenSource(
+        inLockstep(
+          pacedSource({
+            count: setting('COUNT', 240),
+            batch: setting('BATCH', 20),
+            paceMs: setting('PACE_MS', 3),
+            isEndless: setting('ENDLESS', 0) === 1,
+          }),
+          2,
+        ),
+      ),
     )
-    numbers
-      .keyBy((index) => `key-${index % 7}`)
-      .process('count', {
-        state: { seen: value(() => 0) },
-        onRecord(index, { state, emit, key }) {
-          const count = state.seen.get() + 1
-          state.seen.set(count)
-          emit({ index, key, count })
-        },
-        onEnd({ emit }) {
-          emit({ index: -1, key: 'end', count: 1 })
-        },
-      })
-      .sink('counts', fileSink({ path: 'counts', encode: json() }))
-    numbers
-      .filter('even', (index) => index % 2 === 0)
-      .sink('evens', fileSink({ path: 'evens', encode: json(), maxPartBytes: 200 }))
+    const keyed = numbers.keyBy((index) => `key-${index % keys}`)
+    const onEnd = ({ emit }: { readonly emit: (record: unknown) => void }): void =>
+      emit({ index: -1, key: 'end', count: 1 })
+    const counted =
+      edit === 'changed state'
+        ? keyed.process('count', { state: { seen: list<number>() }, onRecord: (index, { emit }) => emit(index), onEnd })
+        : keyed.process(edit === 'renamed operator' ? 'counted' : 'count', {
+            // The object is changed in place, as a user may who casts the readonly away (F31).
+            state: { seen: value(() => ({ count: 0 })) },
+            onRecord(index, { state, emit, key }) {
+              if (index === poison) throw new Error(`cannot take ${index}`)
+              const seen = state.seen.get() as { count: number }
+              seen.count += 1
+              state.seen.set(seen)
+              emit({ index, key, count: seen.count })
+            },
+            onEnd,
+          })
+    counted.sink('counts', countsSink('counts'))
+    if (edit === 'removed sink') return
+    const even = numbers.filter('even', (index) => index % 2 === 0)
+    const evens = edit === 'added operator' ? even.map('same', (index) => index) : even
+    evens.sink('evens', mistakenSink(fileSink<number>({ path: 'evens', encode: json(), maxPartBytes: 40 })))
   },
 })
