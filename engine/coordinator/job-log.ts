@@ -10,7 +10,6 @@ import {
   InDoubtError,
   messageOf,
   RetryableError,
-  TerminalError,
   unreachable,
   type CheckpointStore,
   type Runtime,
@@ -28,9 +27,10 @@ import {
   type LogEntry,
 } from '../checkpoint/log-entry.ts'
 
-/** How long an append whose answer is unclear is asked again. */
-const ASK_AGAIN_MS = 30_000
+/** How long an append whose answer is unclear is asked again: a full disk may take a person to make room (F16). */
+const ASK_AGAIN_MS = 600_000
 const ASK_AGAIN_PAUSE_MS = 50
+const ASK_AGAIN_LONGEST_PAUSE_MS = 2_000
 /** How many numbers a start goes up when older generations take them first. */
 const START_TRIES = 100
 
@@ -40,7 +40,9 @@ export class JobLog {
   readonly #runtime: Runtime
   #newest: LogEntry | undefined
   #appendedAtMs: number
-  #appending = false
+  /** Resolves when the append before is over. */
+  #turn: Promise<void> = Promise.resolve()
+  #closed: FencedError | InDoubtError | undefined
 
   private constructor(store: CheckpointStore, job: string, runtime: Runtime, newest: LogEntry | undefined) {
     this.#store = store
@@ -70,15 +72,24 @@ export class JobLog {
 
   /**
    * Appends what `make` returns for the next number (asked again for a higher one when a start meets entries of older generations).
-   * @throws FencedError a newer generation lives; InDoubtError the process must exit
+   * Several callers take turns: `make` is called when the one before is resolved, and sees its entry.
+   * @throws FencedError a newer generation lives; InDoubtError the process must exit. After either, every append throws it again.
    */
   async append(make: (seq: number, newest: LogEntry | undefined) => LogEntry): Promise<LogEntry> {
-    if (this.#appending) throw new TerminalError('two appends at once')
-    this.#appending = true
+    const turn = this.#turn.then(() => this.#appendNow(make))
+    this.#turn = turn.then(
+      () => undefined,
+      () => undefined,
+    )
+    return turn
+  }
+
+  async #appendNow(make: (seq: number, newest: LogEntry | undefined) => LogEntry): Promise<LogEntry> {
+    if (this.#closed !== undefined) throw this.#closed
     try {
       for (let tries = 0; tries < START_TRIES; tries += 1) {
         const entry = make((this.#newest?.seq ?? 0) + 1, this.#newest)
-        await this.#markIfDue(entry.seq)
+        await this.#markIfDue(entry)
         const other = await this.#create(entry)
         if (other === undefined) {
           this.#newest = entry
@@ -89,35 +100,26 @@ export class JobLog {
         this.#newest = other
       }
       throw new FencedError(`could not append to the log of ${this.#job}: ${START_TRIES} numbers were taken by others`)
-    } finally {
-      this.#appending = false
+    } catch (error) {
+      if (error instanceof FencedError || error instanceof InDoubtError) this.#closed = error
+      throw error
     }
   }
 
-  /** After `started`: if this mark exists, our number had been cleaned away and our view was stale. */
-  async assertNotStale(seq: number): Promise<void> {
-    const key = markKey(this.#job, markAfterStart(seq))
-    if ((await this.#store.get(key)) === undefined) return
-    throw new FencedError(
-      `the log of ${this.#job} went on far beyond entry ${seq} while this process was away: a newer one lives`,
-    )
+  /** The facts after `started`: does the waymark exist that would mean that our number had been cleaned away? */
+  async hasMarkAfter(startedSeq: number): Promise<boolean> {
+    return (await this.#store.get(markKey(this.#job, markAfterStart(startedSeq)))) !== undefined
   }
 
   /** Undefined: appended. An entry: somebody older was first, go on above it. */
   async #create(entry: LogEntry): Promise<LogEntry | undefined> {
     const key = logKey(this.#job, entry.seq)
     const bytes = encodeLogEntry(entry)
-    const deadlineMs = this.#runtime.clock.monotonicMs() + ASK_AGAIN_MS
+    const patience = this.#patience(key)
     for (;;) {
-      let answer: AppendFacts['answer']
-      let cause: unknown
-      try {
-        answer = await this.#store.create(key, bytes)
-      } catch (error) {
-        answer = error instanceof InDoubtError ? 'in-doubt' : 'unclear'
-        cause = error
-      }
-      const found = answer === 'exists' ? await this.#read(key) : undefined
+      const { answer, cause } = await this.#ask(key, bytes)
+      const read = answer === 'exists' ? await this.#read(key).catch(unlessUnavailable) : undefined
+      const found = read instanceof RetryableError ? undefined : read
       const decision = decideAppend({ answer, ours: entry, found })
       switch (decision.kind) {
         case 'appended':
@@ -131,17 +133,35 @@ export class JobLog {
         case 'try-next':
           return found
         case 'ask-again':
-          if (
-            (answer === 'unclear' && !(cause instanceof RetryableError)) ||
-            this.#runtime.clock.monotonicMs() > deadlineMs
-          ) {
-            throw new InDoubtError(`${key} may or may not have been written: ${messageOf(cause)}`, { cause })
-          }
-          await this.#runtime.timers.sleep(ASK_AGAIN_PAUSE_MS)
+          if (answer === 'unclear' && !(cause instanceof RetryableError)) throw inDoubt(key, cause)
+          await patience(cause ?? read)
           break
         default:
           unreachable(decision)
       }
+    }
+  }
+
+  async #ask(
+    key: string,
+    bytes: Uint8Array,
+  ): Promise<{ readonly answer: AppendFacts['answer']; readonly cause?: unknown }> {
+    try {
+      return { answer: await this.#store.create(key, bytes) }
+    } catch (cause) {
+      return { answer: cause instanceof InDoubtError ? 'in-doubt' : 'unclear', cause }
+    }
+  }
+
+  /** Waits before each next try, longer and longer. @throws InDoubtError when `key` could not be written for too long */
+  #patience(key: string): (cause: unknown) => Promise<void> {
+    const untilMs = this.#runtime.clock.monotonicMs() + ASK_AGAIN_MS
+    let pauseMs = ASK_AGAIN_PAUSE_MS
+    return async (cause) => {
+      if (this.#runtime.clock.monotonicMs() > untilMs) throw inDoubt(key, cause)
+      this.#runtime.logger.warn(`${key} could not be written yet and is tried again`, { error: messageOf(cause) })
+      await this.#runtime.timers.sleep(pauseMs)
+      pauseMs = Math.min(pauseMs * 2, ASK_AGAIN_LONGEST_PAUSE_MS)
     }
   }
 
@@ -166,10 +186,26 @@ export class JobLog {
   }
 
   /** Every 1,000th entry is followed by a waymark before the next append. */
-  async #markIfDue(nextSeq: number): Promise<void> {
-    const mark = waymarkBefore(nextSeq)
-    if (mark !== undefined) await this.#store.create(markKey(this.#job, mark), new Uint8Array())
+  async #markIfDue({ seq }: LogEntry): Promise<void> {
+    const mark = waymarkBefore(seq)
+    if (mark === undefined) return
+    const key = markKey(this.#job, mark)
+    const patience = this.#patience(key)
+    for (;;) {
+      const failure = await this.#store.create(key, new Uint8Array()).then(() => undefined, unlessUnavailable)
+      if (failure === undefined) return
+      await patience(failure)
+    }
   }
+}
+
+function unlessUnavailable(error: unknown): RetryableError {
+  if (error instanceof RetryableError) return error
+  throw error
+}
+
+function inDoubt(key: string, cause: unknown): InDoubtError {
+  return new InDoubtError(`${key} may or may not have been written: ${messageOf(cause)}`, { cause })
 }
 
 async function findNewest(store: CheckpointStore, job: string): Promise<LogEntry | undefined> {
