@@ -68,6 +68,7 @@ class Life {
   constructor(plan: Plan) {
     this.#plan = plan
     const truth = new Truth('job', POLICY)
+    truth.leftovers = () => [...this.#outside.plain.leftovers(), ...this.#outside.counts.leftovers()]
     this.#outside = {
       truth,
       inputs: new Inputs({ a: 17, b: 11 }),

@@ -35,6 +35,8 @@ export class SimulatedProcess {
   /** Names of its effects so far, in order. */
   readonly effects: string[] = []
   state: 'running' | 'dead' | 'paused' = 'running'
+  /** Effects that take place never and are never answered. */
+  isSilent: (name: string) => boolean = () => false
   faults = 0
   /** It was paused: a newer generation may have started meanwhile. */
   isZombie = false
@@ -83,6 +85,7 @@ export class SimulatedProcess {
     const isSlow = this.chance() < slow
     await this.sleep(this.chance() * (isSlow ? slowMs : 1))
     this.effects.push(name)
+    if (this.isSilent(name)) return NEVER
     const number = this.effects.length
     this.#time.jump(number % 2 === 0 ? this.#jumpMs : -this.#jumpMs)
     await this.#struck(number, 'before')

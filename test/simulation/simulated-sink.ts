@@ -9,6 +9,7 @@ import type { Truth } from './truth.ts'
 interface Transaction {
   readonly values: unknown[]
   state: 'open' | 'prepared' | 'committed'
+  readonly by: SimulatedProcess
 }
 
 /** One record as it becomes visible; `order` is the writer's own count. */
@@ -30,10 +31,17 @@ export class Service {
     this.#truth = truth
   }
 
-  open(name: string): void {
+  /** What a dead process has left and nobody will commit. */
+  leftovers(): readonly { readonly sink: string; readonly name: string }[] {
+    const isLeft = ([name, { state, by }]: readonly [string, Transaction]): boolean =>
+      state !== 'committed' && by.state === 'dead' && !by.isZombie && !this.#truth.held.has(name)
+    return [...this.transactions].filter(isLeft).map(([name]) => ({ sink: this.sink, name }))
+  }
+
+  open(name: string, by: SimulatedProcess): void {
     this.#truth.expect(!this.#everNamed.has(name), () => `${name} is opened a second time (C5)`)
     this.#everNamed.add(name)
-    this.transactions.set(name, { values: [], state: 'open' })
+    this.transactions.set(name, { values: [], state: 'open', by })
   }
 
   prepare(name: string, values: readonly unknown[]): void {
@@ -112,7 +120,7 @@ export function simulatedSink(
           if (name === undefined) {
             const mine = context.nextName()
             name = mine
-            await process.effect(`${service.sink}.open`, () => service.open(mine))
+            await process.effect(`${service.sink}.open`, () => service.open(mine, process))
           }
           failing(process, 'write')
         },

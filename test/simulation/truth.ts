@@ -58,6 +58,9 @@ export class Truth {
     this.expect(!key.startsWith(`${this.job}/log/`), () => `process ${by} deletes the log entry ${key} in a short life`)
   }
 
+  /** Names opened or prepared outside that no completed checkpoint holds, and whose process is dead. */
+  leftovers: () => readonly { readonly sink: string; readonly name: string }[] = () => []
+
   /** Newest generation that a process started. */
   readonly generations = new Map<number, number>()
 
@@ -109,6 +112,7 @@ export class Truth {
     )
     if (entry.kind === 'completed') this.#completed(entry)
     this.#nothingDropped(entry, before)
+    this.#uncleanIsNamed(entry)
     this.#bounded(entry)
   }
 
@@ -144,6 +148,19 @@ export class Truth {
     }
     const isGone = (before?.retained.length ?? 0) > 0 && entry.retained.length === 0
     this.expect(!isGone, () => `entry ${entry.seq} retains nothing any more (C2)`)
+  }
+
+  /** A scope leaves the log when nothing is left in it (F34). */
+  #uncleanIsNamed(entry: LogEntry): void {
+    for (const { sink, name } of this.leftovers()) {
+      const generation = Number(name.split('--')[2])
+      // Our own scope does not count: it says nothing of what others have left.
+      const isNamed = entry.unclean.some(
+        (one) => one.operator === sink && one.generation >= generation && one.generation < entry.generation,
+      )
+      if (generation >= entry.generation) continue
+      this.expect(isNamed, () => `entry ${entry.seq} calls ${sink} clean, but ${name} is left`)
+    }
   }
 
   #bounded(entry: LogEntry): void {

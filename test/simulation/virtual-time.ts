@@ -40,7 +40,7 @@ export class VirtualTime {
   }
 
   /** Fires timers until `isOver`. False: nothing was left to happen, or `maxSteps` did not suffice. */
-  async run(isOver: () => boolean, maxSteps = 200_000): Promise<boolean> {
+  async run(isOver: () => boolean, maxSteps = 30_000): Promise<boolean> {
     for (let step = 0; step < maxSteps; step += 1) {
       await settle()
       if (isOver()) return true
