@@ -37,6 +37,9 @@ export class SimulatedProcess {
   state: 'running' | 'dead' | 'paused' = 'running'
   /** Effects that take place never and are never answered. */
   isSilent: (name: string) => boolean = () => false
+  /** Effects that wait until they are released. */
+  isHeld: (name: string) => boolean = () => false
+  held = 0
   faults = 0
   /** It was paused: a newer generation may have started meanwhile. */
   isZombie = false
@@ -86,6 +89,10 @@ export class SimulatedProcess {
     await this.sleep(this.chance() * (isSlow ? slowMs : 1))
     this.effects.push(name)
     if (this.isSilent(name)) return NEVER
+    if (this.isHeld(name)) {
+      this.held += 1
+      await this.#released.promise
+    }
     const number = this.effects.length
     this.#time.jump(number % 2 === 0 ? this.#jumpMs : -this.#jumpMs)
     await this.#struck(number, 'before')
@@ -132,6 +139,12 @@ export class SimulatedProcess {
     resolve()
   }
 
+  release(): void {
+    this.isHeld = () => false
+    this.#released.resolve()
+  }
+
+  readonly #released = Promise.withResolvers<void>()
   readonly #woken = Promise.withResolvers<void>()
 
   /** Resolves, later, or never. */
