@@ -40,6 +40,8 @@ export interface AttemptPort {
   note(committedThrough: number): Promise<void>
   /** Commits a completed checkpoint; resolves when everything of it is committed. */
   commit(completed: Completed): Promise<void>
+  /** The checkpoint in flight will not complete: its blobs are debris. */
+  abandoned(): void
   /** committedThrough as the newest log entry holds it. */
   readonly durableCommittedThrough: number
   readonly newestCompleted: number | null
@@ -240,12 +242,13 @@ export class Attempt {
   #unsuccessful(why: string): void {
     const flight = this.#flight
     if (flight === undefined) return
-    const { policy, runtime, requests } = this.#options
+    const { policy, runtime, requests, port } = this.#options
     const decision = decideFlight(policy, { ageMs: 0, failuresInARow: this.#failures, isDeclined: true })
     this.#flight = undefined
     this.#lastResolvedMs = this.#nowMs()
     this.#failures += 1
     this.#wanted ||= this.#stopping || flight.final
+    port.abandoned()
     requests.notCompleted(flight.checkpoint, `checkpoint ${flight.checkpoint} was ${why}`)
     runtime.logger.warn(`checkpoint ${flight.checkpoint} ${why}; its commits ride in the next one`, {
       consecutiveFailures: this.#failures,

@@ -10,7 +10,7 @@ export type Chore = () => Promise<void>
 
 const TRIES = 5
 const FIRST_PAUSE_MS = 50
-const LIMIT_MS = 60_000
+const LIMIT_MS = 20_000
 /** Waiting ones; more are left undone. */
 const MOST_WAITING = 1_000
 
@@ -33,10 +33,9 @@ export class Chores {
     this.#working ??= this.#work()
   }
 
-  /** Waits until all that was added is done or given up. False: not within `limitMs`. */
-  async finish(limitMs: number): Promise<boolean> {
-    if (this.#working === undefined) return true
-    return (await within(this.#runtime.timers, limitMs, this.#working)) !== undefined
+  /** Resolves when all that was added is done or given up. */
+  async finish(): Promise<void> {
+    await this.#working
   }
 
   async #work(): Promise<void> {

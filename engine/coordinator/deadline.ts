@@ -29,3 +29,11 @@ export function whenAborted(signal: AbortSignal, act: () => void): Disposable {
   else signal.addEventListener('abort', act, { once: true })
   return { [Symbol.dispose]: () => signal.removeEventListener('abort', act) }
 }
+
+/** Rejects with the signal's reason when it aborts; never resolves. */
+export function abortionOf(signal: AbortSignal): Promise<never> & Disposable {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const listening = whenAborted(signal, () => reject(signal.reason))
+  promise.catch(() => undefined)
+  return Object.assign(promise, { [Symbol.dispose]: () => listening[Symbol.dispose]() })
+}

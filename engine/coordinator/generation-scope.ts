@@ -24,6 +24,9 @@ export interface GenerationOptions {
   readonly maxParallelism: number
   readonly baseDirectory: string
   readonly restarts: number
+  /** The entry that the preflight looked at (0: none); undefined once a start was found to be allowed. */
+  readonly preflightSeq: number | undefined
+  onChecked(): void
   readonly dropped: readonly string[]
   /** Graceful stop: one last checkpoint, all committed. */
   readonly stopSignal: AbortSignal

@@ -25,8 +25,11 @@ import type { GenerationOptions, GenerationScope } from './generation-scope.ts'
 import { recover, type Recovered } from './recovery.ts'
 import { work } from './work.ts'
 
-/** How long work beside the job, and closing what it used, may take at its end. */
-const CHORES_DEADLINE_MS = 30_000
+/**
+ * How long what is left to be cleaned may take at the end. After a stop the next start does it; after the end of the input there is no
+ * next start.
+ */
+const CLEANING_MS = { finished: 60_000, stopped: 10_000, canceled: 5_000 } as const satisfies Record<AttemptEnd, number>
 const CLOSE_DEADLINE_MS = 10_000
 /** Leftovers of a clean end are asked for this often. */
 const OWN_TRIES = 4
@@ -78,22 +81,18 @@ function isGrave(error: unknown): boolean {
 
 async function start(options: GenerationOptions): Promise<LogEntry> {
   const { log, entries, pulse, restarts, job } = options
-  const preflightSeq = log.newest?.seq ?? 0
   const started = await log.append((seq, newest) => entries.started(seq, newest, restarts))
   pulse.start()
   const markExists = await log.hasMarkAfter(started.seq)
-  // Our own pulse may have appended since an attempt before this one failed.
-  const decision = decideAfterStarted({
-    started,
-    markExists,
-    preflightSeq: restarts > 0 ? started.seq - 1 : preflightSeq,
-  })
+  // After a start that was allowed, what is below ours is our own.
+  const preflightSeq = options.preflightSeq ?? started.seq - 1
+  const decision = decideAfterStarted({ started, markExists, preflightSeq })
   switch (decision.kind) {
     case 'recover':
-      return started
+      break
     case 'recheck':
       await options.recheck(started)
-      return started
+      break
     case 'fenced':
       throw new FencedError(
         `the log of ${job} went on far beyond entry ${started.seq} while this process was away: a newer one lives`,
@@ -101,15 +100,22 @@ async function start(options: GenerationOptions): Promise<LogEntry> {
     default:
       return unreachable(decision)
   }
+  options.onChecked()
+  return started
 }
 
 async function runRecovered(options: GenerationOptions, scope: GenerationScope): Promise<AttemptEnd> {
   const recovered = await recover({ ...options, ...scope })
   const end = recovered.isOver ? 'finished' : await work(options, scope, recovered)
-  await scope.storeChores.finish(CHORES_DEADLINE_MS)
-  await scope.sinkChores.finish(CHORES_DEADLINE_MS)
-  await abortOwn(options, recovered)
+  const { timers, logger } = options.runtime
+  const cleaned = await within(timers, CLEANING_MS[end], clean(options, scope, recovered))
+  if (cleaned === undefined) logger.warn('not everything was cleaned up in time; what is left hidden stays')
   return end
+}
+
+async function clean(options: GenerationOptions, scope: GenerationScope, recovered: Recovered): Promise<void> {
+  await Promise.all([scope.storeChores.finish(), scope.sinkChores.finish()])
+  await abortOwn(options, recovered)
 }
 
 /** Nothing of ours is left to be cleaned by a later start, if the sinks answer; after a cancel, if nothing is due. */

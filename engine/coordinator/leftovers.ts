@@ -19,7 +19,7 @@ export interface LeftoversOptions {
 }
 
 /** A sink that does not answer for so long is asked again later. */
-const SILENCE_MS = 60_000
+const SILENCE_MS = 15_000
 
 export class Leftovers {
   readonly #options: LeftoversOptions

@@ -1,7 +1,7 @@
 /**
  * The world of one attempt: its log entries, manifests, committers and blobs. Executes what the attempt decides.
  */
-import { assert, type Runtime } from '../api/index.ts'
+import { assert, RetryableError, type Runtime } from '../api/index.ts'
 import { permitForCompleted } from '../checkpoint/commit-permit.ts'
 import type { LogEntry, RetainedCheckpoint } from '../checkpoint/log-entry.ts'
 import type { BlobReference, Manifest } from '../checkpoint/manifest.ts'
@@ -12,11 +12,14 @@ import type { Chores } from './chores.ts'
 import type { Entries } from './entries.ts'
 import { commitCheckpoint, type CommitEnvironment, type SinkCommitter } from './committing.ts'
 import { forgetLater } from './evidence.ts'
+import { within } from './deadline.ts'
 import type { JobLog } from './job-log.ts'
 import { keysOf, type Retained } from './retained.ts'
 
 /** Manifests up to this size ride in the log entry: one durable write less per checkpoint. */
 const INLINE_LIMIT_BYTES = 8 * 1024
+/** A store that is silent for so long has not taken the manifest: the checkpoint does not complete. */
+const PUT_SILENCE_MS = 60_000
 
 export interface PortOptions {
   readonly log: JobLog
@@ -69,7 +72,7 @@ export class Port implements AttemptPort {
 
   async complete(acknowledged: Acknowledged): Promise<Completion> {
     const { checkpoint, operators, committedThrough } = acknowledged
-    const { log, blobs, retained, job, lineage, generation, maxParallelism } = this.#options
+    const { log, retained, job, lineage, generation, maxParallelism } = this.#options
     const manifest: Manifest = { format: 1, job, lineage, generation, checkpoint, maxParallelism, operators }
     let reference: BlobReference | undefined
     try {
@@ -93,10 +96,9 @@ export class Port implements AttemptPort {
       }),
     )
     retained.add({ manifest, reference })
-    retained.discard(blobs.takeUnreferenced(new Set(keysOf({ manifest, reference }))))
     this.#forget(committedThrough)
     retained.drop(choice.retired)
-    if (retained.hasGarbage) this.#options.storeChores.add('deleting old blobs', () => retained.collect())
+    this.#clean(new Set(keysOf({ manifest, reference })))
     this.#options.onCompleted(manifest)
     if (this.#first) {
       this.#first = false
@@ -111,6 +113,10 @@ export class Port implements AttemptPort {
       this.#options.entries.extend(seq, assertEntry(newest), { kind: 'committed', committedThrough }),
     )
     this.#forget(committedThrough)
+  }
+
+  abandoned(): void {
+    this.#clean(new Set())
   }
 
   commit({ permit, manifest }: Completed): Promise<void> {
@@ -129,9 +135,20 @@ export class Port implements AttemptPort {
     for (const manifest of settled) forgetLater(manifest, sinks, sinkChores)
   }
 
+  /** Own debris, by name: what retired and unsuccessful checkpoints have left. */
+  #clean(referenced: ReadonlySet<string>): void {
+    const { retained, blobs, storeChores } = this.#options
+    retained.discard(blobs.takeUnreferenced(referenced))
+    if (retained.hasGarbage) storeChores.add('deleting old blobs', () => retained.collect())
+  }
+
   async #storeIfLarge(manifest: Manifest): Promise<BlobReference | undefined> {
     const bytes = new TextEncoder().encode(JSON.stringify(manifest))
-    return bytes.byteLength <= INLINE_LIMIT_BYTES ? undefined : await this.#options.blobs.put('manifest', bytes)
+    if (bytes.byteLength <= INLINE_LIMIT_BYTES) return undefined
+    const { blobs, runtime } = this.#options
+    const put = await within(runtime.timers, PUT_SILENCE_MS, blobs.put('manifest', bytes))
+    if (put === undefined) throw new RetryableError(`the store did not take the manifest within ${PUT_SILENCE_MS} ms`)
+    return put.value
   }
 
   #retainedCheckpoint(

@@ -13,6 +13,9 @@ export interface Completed {
   readonly reference: BlobReference | undefined
 }
 
+/** Keys remembered for deletion. */
+const MOST_GARBAGE = 10_000
+
 export class Retained {
   readonly #store: CheckpointStore
   readonly #all = new Map<number, Completed>()
@@ -65,7 +68,8 @@ export class Retained {
     const failed = results.flatMap((result, index) =>
       result.status === 'rejected' ? [{ key: batch[index] ?? '', reason: messageOf(result.reason) }] : [],
     )
-    this.#garbage.push(...failed.map((one) => one.key))
+    // A store that deletes nothing for days: the sweep of the next start finds the rest (C8).
+    this.#garbage = [...failed.map((one) => one.key), ...this.#garbage].slice(-MOST_GARBAGE)
     const [first] = failed
     if (first !== undefined) throw new RetryableError(`could not delete ${first.key}: ${first.reason}`)
   }

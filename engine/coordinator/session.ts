@@ -15,6 +15,7 @@ import {
 } from '../api/index.ts'
 import { decideRestart, NO_FAILURES, rememberFailure, type RestartStrategy } from '../checkpoint/restart.ts'
 import type { AttemptEnd } from './attempt.ts'
+import { whenAborted } from './deadline.ts'
 import { runGeneration } from './generation.ts'
 import type { GenerationOptions } from './generation-scope.ts'
 import { Pulse } from './pulse.ts'
@@ -23,7 +24,7 @@ export type SessionEnd =
   | { readonly state: 'FINISHED' | 'STOPPED' | 'CANCELED' }
   | { readonly state: 'FAILED'; readonly reason: string; readonly cause: unknown }
 
-export interface SessionOptions extends Omit<GenerationOptions, 'restarts' | 'pulse'> {
+export interface SessionOptions extends Omit<GenerationOptions, 'restarts' | 'pulse' | 'preflightSeq' | 'onChecked'> {
   readonly restart: RestartStrategy
   onRestart(failure: unknown, delayMs: number, restarts: number): void
 }
@@ -35,10 +36,15 @@ export interface SessionOptions extends Omit<GenerationOptions, 'restarts' | 'pu
 export async function runSession(options: SessionOptions): Promise<SessionEnd> {
   const { runtime, entries, log } = options
   await using pulse = new Pulse(log, entries, runtime)
+  using _stopping = whenAborted(options.stopSignal, () => entries.enter('stopping'))
   let history = NO_FAILURES
+  let preflightSeq: number | undefined = log.newest?.seq ?? 0
+  const onChecked = (): void => {
+    preflightSeq = undefined
+  }
   for (let restarts = 0; ; restarts += 1) {
     const startedAtMs = runtime.clock.monotonicMs()
-    const result = await attemptOnce({ ...options, restarts, pulse })
+    const result = await attemptOnce({ ...options, restarts, pulse, preflightSeq, onChecked })
     if (result.kind === 'ended') return result.end
     const { failure } = result
     const nowMs = runtime.clock.monotonicMs()
@@ -66,10 +72,9 @@ export async function runSession(options: SessionOptions): Promise<SessionEnd> {
  * A stop that comes now cuts it short: the last checkpoint needs an attempt. One that was there before does not, or failures would
  * follow each other without a pause.
  */
-async function pause({ runtime, stopSignal, cancelSignal, entries }: SessionOptions, delayMs: number): Promise<void> {
+async function pause({ runtime, stopSignal, cancelSignal }: SessionOptions, delayMs: number): Promise<void> {
   const signals = stopSignal.aborted ? [cancelSignal] : [cancelSignal, stopSignal]
   await runtime.timers.sleep(delayMs, AbortSignal.any(signals)).catch(() => undefined)
-  if (stopSignal.aborted) entries.enter('stopping')
 }
 
 type Once =

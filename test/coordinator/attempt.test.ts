@@ -39,6 +39,7 @@ function createAttempt() {
       new Promise((resolve) => {
         committing.push({ checkpoint: manifest.checkpoint, done: resolve })
       }),
+    abandoned: () => undefined,
     get durableCommittedThrough() {
       looks += 1
       return durable

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { Chores } from '../../engine/coordinator/chores.ts'
+import { within } from '../../engine/coordinator/deadline.ts'
 import { NO_FAULTS, SimulatedProcess } from '../simulation/process.ts'
 import { VirtualTime } from '../simulation/virtual-time.ts'
 
@@ -10,8 +11,8 @@ function createChores() {
   const chores = new Chores(process.runtime, abort.signal)
   const finish = async (limitMs: number): Promise<boolean | undefined> => {
     let isDone: boolean | undefined
-    void chores.finish(limitMs).then((value) => {
-      isDone = value
+    void within(process.runtime.timers, limitMs, chores.finish()).then((value) => {
+      isDone = value !== undefined
     })
     await time.run(() => isDone !== undefined)
     return isDone

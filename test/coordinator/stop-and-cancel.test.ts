@@ -123,6 +123,43 @@ test('a cancel during a recovery whose sink is down, and in the pause before a r
   expect(world.violations(true)).toEqual([])
 })
 
+test('a cancel while a source never opens, and a stop while a sink is down in recovery, are heard', async () => {
+  const world = new JobWorld(LONG)
+  const first = world.start()
+  first.process.isSilent = (name) => name === 'source.discover'
+  await world.pass(10_000)
+  first.cancel()
+  expect((await first.ended()).state).toBe('CANCELED')
+  const second = world.start()
+  await second.completed(2)
+  second.rates.sink = 1
+  await second.completed(3)
+  second.process.kill()
+  const third = world.start({ rates: { sink: 1 } })
+  await world.pass(5_000)
+  third.stop()
+  await world.pass(5_000)
+  expect([world.state, third.end]).toEqual(['STOPPING', undefined])
+  third.rates.sink = 0
+  expect((await third.ended()).state).toBe('STOPPED')
+  expect((await world.start().ended()).state).toBe('FINISHED')
+  expect(world.violations(true)).toEqual([])
+})
+
+test('a stop ends within seconds although a sink answers no forget and no abort', async () => {
+  const world = new JobWorld(LONG)
+  const run = world.start()
+  await run.completed(3)
+  run.process.isSilent = (name) => /\.forget|\.abort$/.test(name)
+  run.stop()
+  const before = world.time.monotonicMs()
+  expect((await run.ended()).state).toBe('STOPPED')
+  expect(world.time.monotonicMs() - before).toBeLessThan(15_000)
+  expect((await world.start().ended()).state).toBe('FINISHED')
+  expect(world.violations(true)).toEqual([])
+  expect(world.outside.plain.transactions.size + world.outside.counts.transactions.size).toBe(0)
+})
+
 test('a job that is stopped or canceled before it runs loses nothing', async () => {
   for (const how of ['stop', 'cancel'] as const) {
     const world = new JobWorld(SHORT)

@@ -4,6 +4,7 @@
  */
 import { memoryStore } from '../../checkpoint-store/memory.ts'
 import { FencedError, InDoubtError, messageOf, RetryableError } from '../../engine/api/index.ts'
+import { CheckpointRequests } from '../../engine/coordinator/checkpoint-requests.ts'
 import { runJob, type RunEnd } from '../../engine/coordinator/run-job.ts'
 import { compare, POLICY, simulatedJob, type Outside } from './job-under-simulation.ts'
 import { NO_FAULTS, SimulatedProcess, type Rates, type Strike } from './process.ts'
@@ -23,6 +24,14 @@ export interface Plan {
   /** Between processes the wall clock jumps by this; with `jumpsAtEffects` there and back at every effect. */
   readonly wallJumpMs?: number
   readonly jumpsAtEffects?: boolean
+  /** What people ask for, each once its process has had so many effects. */
+  readonly asks?: readonly Ask[]
+}
+
+export interface Ask {
+  readonly process: number
+  readonly effect: number
+  readonly what: 'stop' | 'cancel' | 'checkpoint'
 }
 
 export interface Report {
@@ -37,6 +46,8 @@ export interface Report {
   /** Checkpoints that were declined or timed out. */
   readonly unsuccessful: number
   readonly jumps: number
+  /** Asks that were answered: runs that ended STOPPED or CANCELED, checkpoints completed or not. */
+  readonly answered: number
   readonly completed: number
   readonly processes: number
   /** Names of the effects of each process. */
@@ -54,6 +65,10 @@ export async function live(plan: Plan): Promise<Report> {
 
 interface Running {
   readonly process: SimulatedProcess
+  readonly stop: AbortController
+  readonly cancel: AbortController
+  readonly requests: CheckpointRequests
+  readonly asks: Ask[]
   end: RunEnd | undefined
   error: unknown
 }
@@ -88,7 +103,8 @@ class Life {
         return
       }
       if (running.end?.state === 'FINISHED' || running.end?.state === 'ALREADY_FINISHED') break
-      if (running.end !== undefined) {
+      if (running.end?.state === 'STOPPED' || running.end?.state === 'CANCELED') this.#checkEnd(running)
+      else if (running.end !== undefined) {
         const { end } = running
         truth.expect(false, () => `the job ends ${end.state}: ${end.state === 'FAILED' ? end.reason : ''} (C7)`)
         return
@@ -112,6 +128,7 @@ class Life {
       restarts: this.#restarts,
       unsuccessful: processes.reduce((sum, one) => sum + one.unsuccessful, 0),
       jumps: this.#time.jumps,
+      answered: this.#answered,
       faults: processes.reduce((sum, one) => sum + one.faults, 0),
       completed: truth.completed,
       processes: processes.length,
@@ -119,6 +136,7 @@ class Life {
     }
   }
 
+  #answered = 0
   #paused = 0
   #restarts = 0
 
@@ -132,9 +150,17 @@ class Life {
       jumpMs: this.#plan.jumpsAtEffects === true ? (this.#plan.wallJumpMs ?? 0) : 0,
       ...(strike === undefined ? {} : { strike }),
     })
-    const running: Running = { process, end: undefined, error: undefined }
+    const running: Running = {
+      process,
+      stop: new AbortController(),
+      cancel: new AbortController(),
+      requests: new CheckpointRequests(),
+      asks: [...(plan?.asks ?? [])].filter((ask) => ask.process === number),
+      end: undefined,
+      error: undefined,
+    }
     this.#all.push(running)
-    this.#runJob(process).then(
+    this.#runJob(running).then(
       (end) => {
         running.end = end
       },
@@ -145,7 +171,7 @@ class Life {
     return running
   }
 
-  #runJob(process: SimulatedProcess): Promise<RunEnd> {
+  #runJob({ process, stop, cancel, requests }: Running): Promise<RunEnd> {
     const { truth } = this.#outside
     const others = this.#all.map((one) => one.process).filter((one) => one !== process)
     return runJob({
@@ -161,7 +187,9 @@ class Life {
         return Promise.resolve(other !== undefined && other.state !== 'dead' && !this.#hasEnded(other))
       },
       takeOver: others.some((one) => one.state === 'paused' || one.state === 'running'),
-      stopSignal: new AbortController().signal,
+      stopSignal: stop.signal,
+      cancelSignal: cancel.signal,
+      requests,
       onEvent: (event) => {
         if (event.kind === 'restarting') this.#restarts += 1
         if (event.kind === 'running') truth.generations.set(process.number, event.generation)
@@ -180,11 +208,44 @@ class Life {
     if (process.effects.length >= (this.#plan.wakeAfter ?? Number.POSITIVE_INFINITY)) {
       for (const one of this.#all) if (one !== running) this.#wake(one)
     }
+    this.#ask(running)
     if (running.end !== undefined) return true
     if (running.error === undefined) return process.state !== 'running'
     // Its process exits: whatever it still has under way does not happen.
     process.kill()
     return true
+  }
+
+  #ask({ process, stop, cancel, requests, asks }: Running): void {
+    const [next] = asks
+    if (next === undefined || process.effects.length < next.effect) return
+    asks.shift()
+    if (next.what === 'stop') return stop.abort(new Error('stopped by the plan'))
+    if (next.what === 'cancel') return cancel.abort(new Error('canceled by the plan'))
+    void requests.request('committed').then((outcome) => {
+      this.#answered += 1
+      if (outcome.kind === 'not-completed') return
+      const { truth, plain, counts } = this.#outside
+      for (const [name, { checkpoint }] of truth.held) {
+        if (checkpoint > outcome.checkpoint) continue
+        const isOpen = [plain, counts].some((service) => service.transactions.get(name)?.state === 'prepared')
+        truth.expect(!isOpen, () => `${outcome.checkpoint} is said to be committed, but ${name} is not`)
+      }
+    })
+  }
+
+  /** After a stop nothing is due; after a cancel it may be, and then the log still names what may be left. */
+  #checkEnd(running: Running): void {
+    this.#answered += 1
+    const { truth } = this.#outside
+    const state = running.end?.state
+    const { newest } = truth
+    truth.expect(newest?.end?.state === state, () => `the run says ${state}, the log ${newest?.end?.state}`)
+    const isDue = newest?.retained.some((one) => one.checkpoint > truth.committedThrough) === true
+    const isAsked = state === 'STOPPED' ? running.stop.signal.aborted : running.cancel.signal.aborted
+    truth.expect(isAsked, () => `the run says ${state}, but nobody asked for that`)
+    truth.expect(state === 'CANCELED' || !isDue, () => 'stopped, but commits are due')
+    truth.expect(!isDue || (newest?.unclean.length ?? 0) > 0, () => 'commits are due, but all scopes are called clean')
   }
 
   #wake(one: Running): void {

@@ -11,12 +11,21 @@ const ALL = process.env['SLUICE_KILLS'] === 'all'
 const LIVES = ALL ? 6_000 : 200
 
 test('random lives show every record once and in order', { timeout: ALL ? 3_600_000 : 60_000 }, async () => {
-  const total = { fired: 0, paused: 0, faults: 0, facts: 0, completed: 0, restarts: 0, unsuccessful: 0 }
+  const total = { fired: 0, paused: 0, faults: 0, facts: 0, completed: 0, restarts: 0, unsuccessful: 0, answered: 0 }
   for (let seed = 1; seed <= LIVES; seed += 1) {
     const plan = planOf(seed)
     const report = await live(plan)
     expect(report.violations, `replay with ${JSON.stringify(plan)}`).toEqual([])
-    for (const name of ['fired', 'paused', 'faults', 'facts', 'completed', 'restarts', 'unsuccessful'] as const)
+    for (const name of [
+      'fired',
+      'paused',
+      'faults',
+      'facts',
+      'completed',
+      'restarts',
+      'unsuccessful',
+      'answered',
+    ] as const)
       total[name] += report[name]
   }
   console.log(`${LIVES} lives: ${JSON.stringify(total)}`)
@@ -25,6 +34,7 @@ test('random lives show every record once and in order', { timeout: ALL ? 3_600_
   expect(total.faults).toBeGreaterThan(LIVES * 3)
   expect(total.restarts).toBeGreaterThan(LIVES / 4)
   expect(total.unsuccessful).toBeGreaterThan(LIVES / 4)
+  expect(total.answered).toBeGreaterThan(LIVES / 2)
   expect(total.facts).toBeGreaterThan(LIVES * 300)
 })
 

@@ -108,8 +108,13 @@ export const MUTANTS: Readonly<Record<string, readonly Edit[]>> = {
   ),
   'ended before the last forget': edit(
     'engine/coordinator/generation.ts',
-    'await scope.sinkChores.finish(CHORES_DEADLINE_MS)',
+    'await Promise.all([scope.storeChores.finish(), scope.sinkChores.finish()])',
     '',
+  ),
+  'ended before the last commit': edit(
+    ATTEMPT,
+    'this.#last !== undefined && this.#settledThrough >= this.#last.checkpoint',
+    'this.#last !== undefined',
   ),
   'source acknowledged to the newest checkpoint': edit(
     PORT,

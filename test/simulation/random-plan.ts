@@ -4,6 +4,7 @@ import type { Rates } from './process.ts'
 import { seeded } from './virtual-time.ts'
 
 export const HOUR_MS = 3_600_000
+const WHATS = ['stop', 'cancel', 'checkpoint', 'checkpoint'] as const
 
 export function planOf(seed: number): Plan {
   const random = seeded(seed * 7_919)
@@ -25,5 +26,10 @@ export function planOf(seed: number): Plan {
     })),
     ...(random() < 0.6 ? { wakeAfter: 20 + below(80) } : {}),
     wallJumpMs: (below(3) - 1) * HOUR_MS,
+    asks: Array.from({ length: 1 + below(4) }, () => ({
+      process: 1 + below(3),
+      effect: 1 + below(90),
+      what: WHATS[below(WHATS.length)] ?? 'checkpoint',
+    })).toSorted((a, b) => a.effect - b.effect),
   }
 }
