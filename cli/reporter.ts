@@ -124,6 +124,8 @@ function endText(end: RunEnd): string {
       return 'the job has finished before; nothing to do'
     case 'STOPPED':
       return 'stopped; run again to go on'
+    case 'CANCELED':
+      return 'canceled without a last checkpoint; run again to go on from the one before'
     case 'FAILED':
       return `FAILED: ${end.reason}${originOf(end.cause)}`
     default:

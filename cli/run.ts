@@ -77,6 +77,7 @@ function codeOf(end: RunEnd, signalCode: number | undefined): number {
     case 'ALREADY_FINISHED':
       return 0
     case 'STOPPED':
+    case 'CANCELED':
       return signalCode ?? 0
     case 'FAILED':
       return 1

@@ -23,4 +23,9 @@ export {
 } from './graph/stream.ts'
 export type { CheckpointPolicy } from './checkpoint/trigger.ts'
 export type { RestartStrategy } from './checkpoint/restart.ts'
+export {
+  CheckpointRequests,
+  type CheckpointMilestone,
+  type CheckpointOutcome,
+} from './coordinator/checkpoint-requests.ts'
 export { runJob, type RunEnd, type RunEvent, type RunOptions } from './coordinator/run-job.ts'

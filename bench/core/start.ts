@@ -25,7 +25,7 @@ export function buildPackage(directory: string): string {
 export async function coldStartMs(command: string, directory: string, times: number): Promise<number> {
   mkdirSync(directory)
   const job = join(directory, 'job.ts')
-  cpSync(join(ROOT, 'examples/quickstart/job.ts'), job)
+  for (const file of ['job.ts', 'exact-json.ts']) cpSync(join(ROOT, 'examples/quickstart', file), join(directory, file))
   writeFileSync(join(directory, 'in.ndjson'), '{"key":"a"}\n')
   const taken: number[] = []
   for (let time = 0; time <= times; time += 1) {

@@ -53,8 +53,8 @@ export interface SinkWriter<In, C, W = never> extends AsyncDisposable {
 export interface Committer<C, W = never> extends AsyncDisposable {
   /**
    * Makes prepared data visible. Idempotent: again, later, also after later ones, also at the same time from another process. One
-   * outcome per request, in order; a missing one counts as `unknown`. Requests come in origin order (C6). A throw counts as
-   * `unknown` for all.
+   * outcome per request, in order; a missing one counts as `unknown`. Requests come in origin order (C6): one that cannot be committed
+   * now holds up those behind it, if their order is visible. A throw counts as `unknown` for all, a TerminalError ends the job.
    */
   commit(permit: CommitPermit, requests: readonly CommitRequest<C>[]): Promise<readonly CommitOutcome[]>
   /** Settled: evidence kept for repeats (ledger rows, markers) may go. Idempotent; may never be called. */

@@ -10,6 +10,9 @@ import type { Manifest } from './manifest.ts'
 export type EntryKind = 'started' | 'completed' | 'committed' | 'alive' | 'ended'
 export type EndState = 'FINISHED' | 'STOPPED' | 'CANCELED' | 'FAILED'
 
+/** What the process was doing when it appended an entry that is no ending. */
+export type Phase = 'starting' | 'restarting' | 'running' | 'stopping'
+
 /** Who appended an entry: enough to ask whether it still lives. */
 export interface HolderIdentity {
   readonly bootId: string
@@ -65,6 +68,8 @@ export interface LogEntry {
   readonly restarts: number
   /** The newest failures, oldest first, at most ten. */
   readonly failures: readonly { readonly at: number; readonly generation: number; readonly message: string }[]
+  /** Left out by older releases. */
+  readonly phase?: Phase
   /** Only in `ended`. */
   readonly end?: { readonly state: EndState; readonly reason?: string }
 }

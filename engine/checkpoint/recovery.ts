@@ -48,7 +48,7 @@ export function recoverySteps(
   const isRollback = target !== newest
   const through = due.at(-1) ?? started.committedThrough
   const retained = isRollback ? all.filter((one) => one === target) : all
-  const isOver = !isRollback && started.retained.at(-1)?.final === true
+  const isOver = isDeliveryOnly(started, restore)
   return [
     ...due.map((checkpoint): RecoveryStep => ({ kind: 'commit', checkpoint })),
     ...only(due.length > 0 || isRollback, { kind: 'append-committed', through, retained }),
@@ -60,6 +60,12 @@ export function recoverySteps(
       ? [{ kind: 'append-ended' } as const]
       : [{ kind: 'restore', checkpoint: target } as const, { kind: 'run' } as const]),
   ]
+}
+
+/** The input has ended in what would be restored: there is nothing left but to deliver, so sources are not needed any more. */
+export function isDeliveryOnly(newest: Pick<LogEntry, 'retained'>, restore: 'latest' | 'none' | number): boolean {
+  const last = newest.retained.at(-1)
+  return last?.final === true && (restore === 'latest' || restore === last.checkpoint)
 }
 
 function only(condition: boolean, step: RecoveryStep): readonly RecoveryStep[] {

@@ -31,12 +31,25 @@ export const DEFAULT_RESTART_STRATEGY: RestartStrategy = {
   attempts: 10,
 }
 
-export interface RestartFacts {
-  /** Monotonic times of all failures of this process, oldest first, the latest included. */
-  readonly failuresAtMs: readonly number[]
-  readonly nowMs: number
-  /** Failures in a row, each within `resetMs` of the start of its attempt, the latest included. */
+/** What a process remembers of its failed attempts; bounded (C8). */
+export interface FailureHistory {
+  /** All failures of this process. */
+  readonly total: number
+  /** Failures in a row, each within `resetMs` of the start of its attempt. */
   readonly inARow: number
+  /** Monotonic times of the newest ones, oldest first; as many as the strategy looks back on. */
+  readonly atMs: readonly number[]
+}
+
+export const NO_FAILURES: FailureHistory = { total: 0, inARow: 0, atMs: [] }
+
+/** The longest look back of the failure-rate strategy. */
+const FAILURES_REMEMBERED = 10_000
+
+export interface RestartFacts {
+  /** The latest failure included. */
+  readonly history: FailureHistory
+  readonly nowMs: number
   /** In [0, 1). */
   readonly random: number
 }
@@ -45,28 +58,43 @@ export type RestartDecision =
   | { readonly kind: 'restart'; readonly delayMs: number }
   | { readonly kind: 'give-up'; readonly reason: string }
 
-export function decideRestart(strategy: RestartStrategy, facts: RestartFacts): RestartDecision {
+/** The history with one failure more, of an attempt that began at `startedAtMs`. */
+export function rememberFailure(
+  strategy: RestartStrategy,
+  history: FailureHistory,
+  { startedAtMs, nowMs }: { readonly startedAtMs: number; readonly nowMs: number },
+): FailureHistory {
+  const isReset = strategy.kind === 'exponential-delay' && nowMs - startedAtMs >= strategy.resetMs
+  const lookBack = strategy.kind === 'failure-rate' ? Math.min(strategy.failures + 1, FAILURES_REMEMBERED) : 1
+  return {
+    total: history.total + 1,
+    inARow: isReset ? 1 : history.inARow + 1,
+    atMs: [...history.atMs, nowMs].slice(-lookBack),
+  }
+}
+
+export function decideRestart(strategy: RestartStrategy, { history, nowMs, random }: RestartFacts): RestartDecision {
   switch (strategy.kind) {
     case 'none':
       return { kind: 'give-up', reason: 'restart strategy none' }
     case 'fixed-delay':
-      if (facts.failuresAtMs.length > strategy.attempts) {
+      if (history.total > strategy.attempts) {
         return { kind: 'give-up', reason: `gave up after ${strategy.attempts} restarts` }
       }
       return { kind: 'restart', delayMs: strategy.delayMs }
     case 'failure-rate': {
-      const recent = facts.failuresAtMs.filter((at) => facts.nowMs - at <= strategy.perMs).length
+      const recent = history.atMs.filter((at) => nowMs - at <= strategy.perMs).length
       if (recent > strategy.failures) {
         return { kind: 'give-up', reason: `gave up: ${recent} failures within ${strategy.perMs} ms` }
       }
       return { kind: 'restart', delayMs: strategy.delayMs }
     }
     case 'exponential-delay': {
-      if (facts.inARow > strategy.attempts) {
+      if (history.inARow > strategy.attempts) {
         return { kind: 'give-up', reason: `gave up after ${strategy.attempts} restarts in a row` }
       }
-      const plain = Math.min(strategy.maxMs, strategy.initialMs * strategy.factor ** (facts.inARow - 1))
-      return { kind: 'restart', delayMs: plain * (1 + strategy.jitter * (2 * facts.random - 1)) }
+      const plain = Math.min(strategy.maxMs, strategy.initialMs * strategy.factor ** (history.inARow - 1))
+      return { kind: 'restart', delayMs: plain * (1 + strategy.jitter * (2 * random - 1)) }
     }
     default:
       return unreachable(strategy)

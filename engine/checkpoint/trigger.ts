@@ -1,6 +1,7 @@
 /**
  * When a checkpoint is triggered. One in flight (C8); none while too many wait for their commit.
  */
+import { unreachable } from '../api/index.ts'
 
 export interface CheckpointPolicy {
   readonly intervalMs: number
@@ -39,6 +40,23 @@ export function decideTrigger(policy: CheckpointPolicy, facts: TriggerFacts): Tr
   if (facts.sinceResolvedMs < policy.minPauseMs) return { kind: 'wait', for: 'pause' }
   if (facts.wanted || facts.sinceTriggerMs >= policy.intervalMs) return { kind: 'trigger' }
   return { kind: 'wait', for: 'interval' }
+}
+
+/** When to look again by itself; what is waited for otherwise says so when it happens (a busy wait would hold the loop, T3). */
+export function triggerWaitMs(policy: CheckpointPolicy, facts: TriggerFacts): number {
+  const decision = decideTrigger(policy, facts)
+  if (decision.kind === 'trigger') return 0
+  switch (decision.for) {
+    case 'in-flight':
+    case 'commits':
+      return Number.POSITIVE_INFINITY
+    case 'pause':
+      return policy.minPauseMs - facts.sinceResolvedMs
+    case 'interval':
+      return policy.intervalMs - facts.sinceTriggerMs
+    default:
+      return unreachable(decision.for)
+  }
 }
 
 export interface FlightFacts {

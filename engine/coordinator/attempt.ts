@@ -1,42 +1,49 @@
 /**
- * One generation at work: triggers checkpoints, collects acknowledgements, completes, hands to the commit phase, settles, retires.
- * Runs from a recovered job until the input ends, somebody stops it, or something fails. Everything is taken one event at a time from
- * one mailbox; an append is awaited before any other decision.
+ * One generation at work: triggers checkpoints, collects acknowledgements, completes, hands to the commit phase, settles. Runs from a
+ * recovered job until the input ends, somebody stops or cancels it, or something fails. Everything is taken one event at a time from one
+ * mailbox; an append is awaited before any other decision. What it decides is decided by engine/checkpoint.
  *
- *   trigger ─▶ acknowledged ─▶ append `completed` ─▶ commit (beside epoch N+1) ─▶ next entry carries committedThrough ─▶ settle, forget
+ *   trigger ─▶ acknowledged ─▶ append `completed` ─▶ commit (beside epoch N+1) ─▶ next entry carries committedThrough ─▶ settle
  *
- * - C1: only `#complete` appends `completed`, and only its result opens the commit phase.
+ * - C1: only `#acknowledged` completes, and only a completion opens the commit phase.
  * - C8: one checkpoint in flight; no trigger while `maxUncommittedEpochs` are waiting for their commit.
  */
 import { messageOf, TaskFailure, unreachable, type CommitPermit, type Runtime } from '../api/index.ts'
 import type { Manifest, OperatorSnapshot } from '../checkpoint/manifest.ts'
-import { decideTrigger, type CheckpointPolicy } from '../checkpoint/trigger.ts'
+import { noteWaitMs, type NoteFacts } from '../checkpoint/note.ts'
+import {
+  decideFlight,
+  decideTrigger,
+  triggerWaitMs,
+  type CheckpointPolicy,
+  type TriggerFacts,
+} from '../checkpoint/trigger.ts'
 import type { FromTask, ToTask } from '../task/messages.ts'
+import type { CheckpointRequests } from './checkpoint-requests.ts'
 import { Mailbox } from './mailbox.ts'
 
 export type AttemptEvent =
   | FromTask
   | { readonly kind: 'committed'; readonly checkpoint: number }
   | { readonly kind: 'commit-failed'; readonly error: unknown }
+  /** One last checkpoint, all of it committed. */
   | { readonly kind: 'stop' }
+  /** No further checkpoint; what is completed may still be committed. */
+  | { readonly kind: 'cancel' }
   | { readonly kind: 'checkpoint-wanted' }
 
-/** What the attempt does to the world around it. */
+/** What the attempt does to the world around it. Nothing of it waits for a sink. */
 export interface AttemptPort {
   /** Appends `completed` and returns the permit to commit it. */
   complete(acknowledged: Acknowledged): Promise<Completion>
-  /** Appends `committed` or `alive`, whichever is due; a fact of ours that the log does not yet hold rides in it. */
+  /** Appends `committed`. */
   note(committedThrough: number): Promise<void>
   /** Commits a completed checkpoint; resolves when everything of it is committed. */
-  commit(completion: Completion): Promise<void>
-  /** `through` is durable in the log: committers forget, blobs are retired. */
-  settled(through: number): Promise<void>
-  /** A checkpoint was declined or timed out: its blobs are debris. */
-  abandoned(checkpoint: number): void
+  commit(completed: Completed): Promise<void>
+  /** The checkpoint in flight will not complete: its blobs are debris. */
+  abandoned(): void
   /** committedThrough as the newest log entry holds it. */
   readonly durableCommittedThrough: number
-  /** How long ago the last entry was appended, milliseconds. */
-  silentMs(): number
   readonly newestCompleted: number | null
   nextCheckpoint(): number
 }
@@ -49,52 +56,62 @@ export interface Acknowledged {
   readonly committedThrough: number
 }
 
-export interface Completion {
+export type Completion =
+  | ({ readonly kind: 'completed' } & Completed)
+  /** Nothing was appended; the checkpoint counts as declined (F16). */
+  | { readonly kind: 'not-stored'; readonly error: unknown }
+
+export interface Completed {
   readonly permit: CommitPermit
   readonly manifest: Manifest
   readonly oldestRetained: Manifest
 }
 
-export type AttemptEnd = 'finished' | 'stopped'
+export type AttemptEnd = 'finished' | 'stopped' | 'canceled'
 
-/** A holder silent for this long appends an entry, so that others do not take it for dead. */
-const ALIVE_MS = 1_500
-/** A committed fact waits this long for a `completed` entry to ride in. */
-const RIDE_MS = 500
+export interface AttemptOptions {
+  readonly port: AttemptPort
+  readonly policy: CheckpointPolicy
+  readonly runtime: Runtime
+  readonly requests: CheckpointRequests
+  readonly toTask: (message: ToTask) => void
+}
+
+interface Flight {
+  readonly checkpoint: number
+  readonly triggeredAtMs: number
+  readonly final: boolean
+  readonly afterStop: boolean
+}
+
+/** So long a cancel waits for commits under way; what is not committed then stays due. */
+const CANCEL_COMMITS_MS = 5_000
 
 export class Attempt {
-  readonly #port: AttemptPort
-  readonly #policy: CheckpointPolicy
-  readonly #runtime: Runtime
+  readonly #options: AttemptOptions
   readonly #mailbox = new Mailbox<AttemptEvent>()
-  readonly #toTask: (message: ToTask) => void
-  #inFlight: { readonly checkpoint: number; readonly triggeredAtMs: number; readonly final: boolean } | undefined
-  readonly #toCommit: Completion[] = []
+  #flight: Flight | undefined
+  readonly #toCommit: Completed[] = []
   #committing = false
   #committedThrough: number
   #committedAtMs = 0
   #settledThrough: number
   #lastTriggerMs: number
   #lastResolvedMs: number
+  /** Checkpoints in a row that did not complete. */
   #failures = 0
   #wanted = true
   #stopping = false
+  #canceledAtMs: number | undefined
   #inputEnded = false
-  #lastCompletion: { readonly checkpoint: number; readonly final: boolean; readonly afterStop: boolean } | undefined
+  /** Set once no further checkpoint may be triggered. */
+  #last: { readonly checkpoint: number; readonly end: 'finished' | 'stopped' } | undefined
 
-  constructor(options: {
-    readonly port: AttemptPort
-    readonly policy: CheckpointPolicy
-    readonly runtime: Runtime
-    readonly toTask: (message: ToTask) => void
-  }) {
-    this.#port = options.port
-    this.#policy = options.policy
-    this.#runtime = options.runtime
-    this.#toTask = options.toTask
+  constructor(options: AttemptOptions) {
+    this.#options = options
     this.#committedThrough = options.port.durableCommittedThrough
     this.#settledThrough = this.#committedThrough
-    this.#lastTriggerMs = this.#lastResolvedMs = options.runtime.clock.monotonicMs()
+    this.#lastTriggerMs = this.#lastResolvedMs = this.#nowMs()
   }
 
   /** Any source of events may call this at any time. */
@@ -104,9 +121,10 @@ export class Attempt {
 
   /** @throws whatever ends the attempt: TaskFailure, TerminalError, FencedError, InDoubtError … */
   async run(): Promise<AttemptEnd> {
+    this.#options.requests.listen(() => this.post({ kind: 'checkpoint-wanted' }))
     for (;;) {
       this.#trigger()
-      const event = await this.#mailbox.take(this.#runtime.timers, this.#waitMs())
+      const event = await this.#mailbox.take(this.#options.runtime.timers, this.#waitMs())
       if (event !== undefined) await this.#handle(event)
       this.#expire()
       await this.#noteIfDue()
@@ -120,26 +138,27 @@ export class Attempt {
       case 'acknowledged':
         return this.#acknowledged(event.checkpoint, event.operators)
       case 'declined':
-        if (event.checkpoint === this.#inFlight?.checkpoint) this.#unsuccessful(`declined: ${messageOf(event.error)}`)
+        if (event.checkpoint === this.#flight?.checkpoint) this.#unsuccessful(`declined: ${messageOf(event.error)}`)
         return
       case 'input-ended':
         this.#inputEnded = true
         this.#wanted = true
         return
-      case 'failed':
-        throw event.error
       case 'committed':
         this.#committing = false
         this.#committedThrough = event.checkpoint
-        this.#committedAtMs = this.#runtime.clock.monotonicMs()
-        this.#commitNext()
-        return
+        this.#committedAtMs = this.#nowMs()
+        this.#options.requests.committed(event.checkpoint)
+        return this.#commitNext()
+      case 'failed':
       case 'commit-failed':
         throw event.error
       case 'stop':
         this.#stopping = true
         this.#wanted = true
         return
+      case 'cancel':
+        return this.#cancel()
       case 'checkpoint-wanted':
         this.#wanted = true
         return
@@ -148,48 +167,43 @@ export class Attempt {
     }
   }
 
-  /** Nothing new may be triggered once the last checkpoint of a stop or of the end is under way. */
+  /** Nothing new may be triggered once the last checkpoint of a stop or of the end is complete. */
   #trigger(): void {
-    const nowMs = this.#runtime.clock.monotonicMs()
-    if (this.#lastCompletion?.final === true || this.#lastCompletion?.afterStop === true) return
-    const decision = decideTrigger(this.#policy, {
-      inFlight: this.#inFlight !== undefined,
-      sinceTriggerMs: nowMs - this.#lastTriggerMs,
-      sinceResolvedMs: nowMs - this.#lastResolvedMs,
-      uncommitted: this.#toCommit.length + (this.#committing ? 1 : 0),
-      wanted: this.#wanted,
-    })
-    if (decision.kind !== 'trigger') return
-    const checkpoint = this.#port.nextCheckpoint()
-    this.#inFlight = { checkpoint, triggeredAtMs: nowMs, final: this.#inputEnded }
-    this.#triggeredAfterStop = this.#stopping
+    if (this.#isLast()) return
+    const { policy, port, requests, toTask } = this.#options
+    if (decideTrigger(policy, this.#triggerFacts()).kind !== 'trigger') return
+    const nowMs = this.#nowMs()
+    const checkpoint = port.nextCheckpoint()
+    this.#flight = { checkpoint, triggeredAtMs: nowMs, final: this.#inputEnded, afterStop: this.#stopping }
     this.#lastTriggerMs = nowMs
     this.#wanted = false
-    this.#toTask({ kind: 'trigger', checkpoint, base: this.#port.newestCompleted, final: this.#inputEnded })
+    requests.triggered(checkpoint)
+    toTask({ kind: 'trigger', checkpoint, base: port.newestCompleted, final: this.#inputEnded })
   }
 
-  #triggeredAfterStop = false
-
   async #acknowledged(checkpoint: number, operators: readonly OperatorSnapshot[]): Promise<void> {
-    const flight = this.#inFlight
-    if (flight === undefined || flight.checkpoint !== checkpoint) return
+    const flight = this.#flight
+    // Late, of one that was given up: what it holds rides in the next one (F12).
+    if (flight?.checkpoint !== checkpoint) return
+    const { port, requests, toTask } = this.#options
     // The end of input may arrive between trigger and cut; final means that the cut itself holds the end of every operator.
     const final = operators.length > 0 && operators.every((operator) => operator.ended)
-    this.#inFlight = undefined
-    this.#lastResolvedMs = this.#runtime.clock.monotonicMs()
-    const completion = await this.#port.complete({
-      checkpoint,
-      operators,
-      final,
-      committedThrough: this.#committedThrough,
-    })
+    const committedThrough = this.#committedThrough
+    const completion = await port.complete({ checkpoint, operators, final, committedThrough })
+    if (completion.kind === 'not-stored') {
+      return this.#unsuccessful(`not stored: ${messageOf(completion.error)}`)
+    }
+    this.#flight = undefined
+    this.#lastResolvedMs = this.#nowMs()
     this.#failures = 0
-    this.#lastCompletion = { checkpoint, final, afterStop: this.#triggeredAfterStop }
-    this.#toTask({ kind: 'completed', checkpoint })
-    this.#toTask({ kind: 'retained', oldest: completion.oldestRetained })
+    if (final) this.#last = { checkpoint, end: 'finished' }
+    else if (flight.afterStop) this.#last = { checkpoint, end: 'stopped' }
+    requests.completed(checkpoint)
+    toTask({ kind: 'completed', checkpoint })
+    toTask({ kind: 'retained', oldest: completion.oldestRetained })
     this.#toCommit.push(completion)
     this.#commitNext()
-    await this.#settle()
+    this.#settle()
   }
 
   #commitNext(): void {
@@ -197,73 +211,115 @@ export class Attempt {
     const next = this.#toCommit.shift()
     if (next === undefined) return
     this.#committing = true
-    this.#port.commit(next).then(
+    this.#options.port.commit(next).then(
       () => this.post({ kind: 'committed', checkpoint: next.manifest.checkpoint }),
       (error: unknown) => this.post({ kind: 'commit-failed', error }),
     )
   }
 
   /** The log holds a higher committedThrough than the writers have heard of. */
-  async #settle(): Promise<void> {
-    const through = this.#port.durableCommittedThrough
+  #settle(): void {
+    const through = this.#options.port.durableCommittedThrough
     if (through <= this.#settledThrough) return
     this.#settledThrough = through
-    this.#toTask({ kind: 'settled', through })
-    await this.#port.settled(through)
+    this.#options.toTask({ kind: 'settled', through })
   }
 
   async #noteIfDue(): Promise<void> {
-    const unsaid = this.#committedThrough > this.#port.durableCommittedThrough
-    const ending = this.#lastCompletion?.final === true || this.#lastCompletion?.afterStop === true
-    const waitedMs = this.#runtime.clock.monotonicMs() - this.#committedAtMs
-    const due = unsaid && (ending || (waitedMs >= RIDE_MS && this.#inFlight === undefined))
-    if (!due && this.#port.silentMs() < ALIVE_MS) return
-    await this.#port.note(this.#committedThrough)
-    await this.#settle()
+    if (noteWaitMs(this.#noteFacts()) > 0) return
+    await this.#options.port.note(this.#committedThrough)
+    this.#settle()
   }
 
   #expire(): void {
-    const flight = this.#inFlight
-    if (flight === undefined) return
-    const ageMs = this.#runtime.clock.monotonicMs() - flight.triggeredAtMs
-    if (ageMs >= this.#policy.timeoutMs) this.#unsuccessful(`not acknowledged within ${this.#policy.timeoutMs} ms`)
+    if (this.#flight === undefined) return
+    const { policy } = this.#options
+    const facts = { ageMs: this.#nowMs() - this.#flight.triggeredAtMs, failuresInARow: this.#failures }
+    if (decideFlight(policy, { ...facts, isDeclined: false }).kind === 'wait') return
+    this.#unsuccessful(`not acknowledged within ${policy.timeoutMs} ms`)
   }
 
   #unsuccessful(why: string): void {
-    const flight = this.#inFlight
+    const flight = this.#flight
     if (flight === undefined) return
-    this.#inFlight = undefined
-    this.#lastResolvedMs = this.#runtime.clock.monotonicMs()
+    const { policy, runtime, requests, port } = this.#options
+    const decision = decideFlight(policy, { ageMs: 0, failuresInARow: this.#failures, isDeclined: true })
+    this.#flight = undefined
+    this.#lastResolvedMs = this.#nowMs()
     this.#failures += 1
     this.#wanted ||= this.#stopping || flight.final
-    this.#port.abandoned(flight.checkpoint)
-    this.#runtime.logger.warn(`checkpoint ${flight.checkpoint} ${why}`, { consecutiveFailures: this.#failures })
-    if (this.#failures > this.#policy.toleratedFailures) {
-      throw new TaskFailure(
-        `${this.#failures} checkpoints in a row did not complete (${this.#policy.toleratedFailures} are tolerated); the last one, ` +
-          `${flight.checkpoint}, was ${why}`,
-      )
-    }
+    port.abandoned()
+    requests.notCompleted(flight.checkpoint, `checkpoint ${flight.checkpoint} was ${why}`)
+    runtime.logger.warn(`checkpoint ${flight.checkpoint} ${why}; its commits ride in the next one`, {
+      consecutiveFailures: this.#failures,
+    })
+    if (decision.kind !== 'fail') return
+    throw new TaskFailure(
+      `${this.#failures} checkpoints in a row did not complete (${policy.toleratedFailures} are tolerated); the last one, ` +
+        `${flight.checkpoint}, was ${why}`,
+    )
+  }
+
+  #cancel(): void {
+    this.#canceledAtMs ??= this.#nowMs()
+    const flight = this.#flight
+    this.#flight = undefined
+    if (flight !== undefined) this.#options.requests.notCompleted(flight.checkpoint, 'the job is canceled')
   }
 
   #end(): AttemptEnd | undefined {
-    const last = this.#lastCompletion
-    if (last === undefined || this.#settledThrough < last.checkpoint) return undefined
-    if (last.final) return 'finished'
-    return last.afterStop ? 'stopped' : undefined
+    if (this.#last !== undefined && this.#settledThrough >= this.#last.checkpoint) return this.#last.end
+    if (this.#canceledAtMs === undefined) return undefined
+    const isPatient = this.#nowMs() - this.#canceledAtMs < CANCEL_COMMITS_MS
+    return this.#uncommitted() > 0 && isPatient ? undefined : 'canceled'
+  }
+
+  #isLast(): boolean {
+    return this.#last !== undefined || this.#canceledAtMs !== undefined
   }
 
   #waitMs(): number {
-    const nowMs = this.#runtime.clock.monotonicMs()
-    const untilAlive = ALIVE_MS - this.#port.silentMs()
-    const untilRide =
-      this.#committedThrough > this.#port.durableCommittedThrough ? this.#committedAtMs + RIDE_MS - nowMs : ALIVE_MS
-    const flight = this.#inFlight
-    const untilNext =
-      flight === undefined
-        ? this.#policy.intervalMs - (nowMs - this.#lastTriggerMs)
-        : flight.triggeredAtMs + this.#policy.timeoutMs - nowMs
-    const pause = flight === undefined ? this.#policy.minPauseMs - (nowMs - this.#lastResolvedMs) : 0
-    return Math.max(1, Math.min(untilAlive, untilRide > 0 ? untilRide : ALIVE_MS, Math.max(untilNext, pause)))
+    const nowMs = this.#nowMs()
+    const { policy } = this.#options
+    const waits = [
+      LONGEST_WAIT_MS,
+      noteWaitMs(this.#noteFacts()),
+      this.#isLast() ? LONGEST_WAIT_MS : triggerWaitMs(policy, this.#triggerFacts()),
+      this.#flight === undefined ? LONGEST_WAIT_MS : this.#flight.triggeredAtMs + policy.timeoutMs - nowMs,
+      this.#canceledAtMs === undefined ? LONGEST_WAIT_MS : this.#canceledAtMs + CANCEL_COMMITS_MS - nowMs,
+    ]
+    return Math.max(1, Math.min(...waits))
+  }
+
+  #triggerFacts(): TriggerFacts {
+    const nowMs = this.#nowMs()
+    return {
+      inFlight: this.#flight !== undefined,
+      sinceTriggerMs: nowMs - this.#lastTriggerMs,
+      sinceResolvedMs: nowMs - this.#lastResolvedMs,
+      uncommitted: this.#uncommitted(),
+      wanted: this.#wanted,
+    }
+  }
+
+  #noteFacts(): NoteFacts {
+    return {
+      committedThrough: this.#committedThrough,
+      durableThrough: this.#options.port.durableCommittedThrough,
+      sinceCommittedMs: this.#nowMs() - this.#committedAtMs,
+      inFlight: this.#flight !== undefined,
+      isLast: this.#isLast(),
+    }
+  }
+
+  #uncommitted(): number {
+    return this.#toCommit.length + (this.#committing ? 1 : 0)
+  }
+
+  #nowMs(): number {
+    return this.#options.runtime.clock.monotonicMs()
   }
 }
+
+/** It looks again this often, whatever it computed. */
+const LONGEST_WAIT_MS = 60_000

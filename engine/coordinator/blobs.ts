@@ -10,7 +10,8 @@ export class Blobs {
   readonly #store: CheckpointStore
   readonly #prefix: string
   readonly #nonce: string
-  readonly #unreferenced = new Set<string>()
+  /** Keys that no completed checkpoint refers to yet; true: nothing of it is on its way any more. */
+  readonly #unreferenced = new Map<string, boolean>()
   #counter = 0
 
   /** `<job>/blob/<generation>/<nonce>-<counter>-<what>` */
@@ -25,16 +26,23 @@ export class Blobs {
     this.#counter += 1
     const key = `${this.#prefix}${this.#nonce}-${this.#counter}-${what}`
     const reference = { key, sizeBytes: bytes.byteLength, sha256: sha256(bytes) }
-    this.#unreferenced.add(key)
-    await this.#store.put(key, bytes)
+    this.#unreferenced.set(key, false)
+    try {
+      await this.#store.put(key, bytes)
+    } finally {
+      this.#unreferenced.set(key, true)
+    }
     return reference
   }
 
-  /** Keys put so far that `referenced` does not name: debris of declined and abandoned checkpoints. Forgets all of them. */
+  /**
+   * Called when the checkpoint in flight is resolved: keys put so far that `referenced` does not name are debris of declined and abandoned
+   * ones. Forgets them; those still on their way come the next time.
+   */
   takeUnreferenced(referenced: ReadonlySet<string>): readonly string[] {
-    const debris = [...this.#unreferenced].filter((key) => !referenced.has(key))
-    this.#unreferenced.clear()
-    return debris
+    const settled = [...this.#unreferenced].flatMap(([key, isSettled]) => (isSettled ? [key] : []))
+    for (const key of settled) this.#unreferenced.delete(key)
+    return settled.filter((key) => !referenced.has(key))
   }
 
   get(reference: BlobReference): Promise<Uint8Array> {

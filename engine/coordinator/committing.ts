@@ -5,10 +5,11 @@
  *
  * - C1: a committer is called only with a permit, and a permit exists only for a durable completed checkpoint.
  * - C7: a lost commit ends the job with sink, subtask, checkpoint and reason; nothing behind it is committed.
- * - Every request gets an explicit outcome: a missing one, a throw and `unknown` are asked again.
+ * - Every request gets an explicit outcome: a missing one, a throw, silence and `unknown` are asked again.
  */
 import {
   assert,
+  InvariantViolation,
   messageOf,
   TerminalError,
   unreachable,
@@ -19,7 +20,12 @@ import {
   type Runtime,
   type Sink,
 } from '../api/index.ts'
+import { decideOutcomes, type CommitBackoff } from '../checkpoint/commit-outcome.ts'
+import type { LogEntry } from '../checkpoint/log-entry.ts'
 import type { Manifest, StoredCommittable } from '../checkpoint/manifest.ts'
+import type { JobGraph, SinkNode } from '../graph/job-graph.ts'
+import { NO_METRICS } from '../task/open-task.ts'
+import { within } from './deadline.ts'
 
 /** A sink of the job with the committer of this generation. */
 export interface SinkCommitter {
@@ -28,15 +34,19 @@ export interface SinkCommitter {
   readonly committer: Committer<unknown, unknown>
 }
 
-export interface CommitPolicy {
-  /** First delay after an unclear answer; doubled up to `maxDelayMs`, with jitter. */
-  readonly initialDelayMs: number
-  readonly maxDelayMs: number
+export interface CommitPolicy extends CommitBackoff {
   /** Committables per `commit` call. */
   readonly batchSize: number
+  /** A call that is silent for so long counts as unknown and is made again; a commit may run twice at the same time (S1). */
+  readonly silenceMs: number
 }
 
-export const DEFAULT_COMMIT_POLICY: CommitPolicy = { initialDelayMs: 20, maxDelayMs: 5_000, batchSize: 1_000 }
+export const DEFAULT_COMMIT_POLICY: CommitPolicy = {
+  initialDelayMs: 20,
+  maxDelayMs: 5_000,
+  batchSize: 1_000,
+  silenceMs: 120_000,
+}
 
 /** A commit that the operator of the job accepted as lost (`--accept-loss`). */
 export type AcceptedLosses = ReadonlySet<number>
@@ -48,6 +58,35 @@ export interface CommitEnvironment {
   readonly acceptedLosses: AcceptedLosses
   /** An unclear answer is being retried: for logs and metrics. */
   onRetry(operator: string, attempt: number, cause: unknown): void
+}
+
+/** One for each sink of the job. What was made is closed again when another cannot be made. */
+export async function createCommitters(
+  { graph, runtime, baseDirectory }: CommitterOptions,
+  { job, lineage, generation }: LogEntry,
+  signal: AbortSignal,
+): Promise<readonly SinkCommitter[]> {
+  const nodes = graph.nodes.filter((node): node is SinkNode => node.kind === 'sink')
+  const results = await Promise.allSettled(
+    nodes.map(async ({ id: operator, sink }) => {
+      const namePrefix = `${job}--${lineage}--`
+      const { clock, random, logger } = runtime
+      const names = { job, lineage, generation, operator, namePrefix, baseDirectory }
+      const context = { ...names, clock, random, logger, metrics: NO_METRICS, signal }
+      return { operator, sink, committer: await sink.createCommitter(context) }
+    }),
+  )
+  const made = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+  const failed = results.find((result) => result.status === 'rejected')
+  if (failed === undefined) return made
+  await Promise.allSettled(made.map((one) => one.committer[Symbol.asyncDispose]()))
+  throw failed.reason
+}
+
+interface CommitterOptions {
+  readonly graph: JobGraph
+  readonly runtime: Runtime
+  readonly baseDirectory: string
 }
 
 /**
@@ -132,46 +171,40 @@ async function commitBatch(
   environment: CommitEnvironment,
 ): Promise<void> {
   let pending = batch
-  for (let attempt = 1; pending.length > 0; attempt += 1) {
+  for (let attempt = 1; ; attempt += 1) {
     environment.signal.throwIfAborted()
-    const outcomes = await ask(permit, sink, pending, attempt)
-    const again: Due[] = []
-    let afterMs: number | undefined
-    let cause: unknown
-    for (const [index, due] of pending.entries()) {
-      const outcome = outcomes[index] ?? { kind: 'unknown', cause: 'the committer gave no outcome' }
-      switch (outcome.kind) {
-        case 'committed':
-        case 'already-committed':
-          break
-        case 'retry':
-          afterMs = Math.max(afterMs ?? 0, outcome.afterMs ?? 0)
-          cause = outcome.cause
-          again.push(due)
-          break
-        case 'unknown':
-          cause = outcome.cause
-          again.push(due)
-          break
-        case 'lost':
-          if (!environment.acceptedLosses.has(permit.checkpoint)) throw lost(permit, due.stored, outcome.reason)
-          break
-        default:
-          unreachable(outcome)
+    const outcomes = await ask(permit, sink, { pending, attempt }, environment)
+    const decision = decideOutcomes(environment.policy, {
+      requests: pending.length,
+      outcomes,
+      attempt,
+      isLossAccepted: environment.acceptedLosses.has(permit.checkpoint),
+      random: environment.runtime.random.next(),
+    })
+    switch (decision.kind) {
+      case 'all-committed':
+        return
+      case 'lost': {
+        const one = pending[decision.index]
+        assert(one !== undefined, () => `outcome ${decision.index} of ${pending.length} requests is lost`)
+        throw lost(permit, one.stored, decision.reason)
       }
+      case 'ask-again':
+        pending = decision.indexes.flatMap((index) => pending[index] ?? [])
+        environment.onRetry(sink.operator, attempt, decision.cause)
+        await environment.runtime.timers.sleep(decision.afterMs, environment.signal)
+        break
+      default:
+        unreachable(decision)
     }
-    pending = again
-    if (pending.length === 0) return
-    environment.onRetry(sink.operator, attempt, cause)
-    await environment.runtime.timers.sleep(backoffMs(environment, attempt, afterMs), environment.signal)
   }
 }
 
 async function ask(
   permit: CommitPermit,
   sink: SinkCommitter,
-  pending: readonly Due[],
-  attempt: number,
+  { pending, attempt }: { readonly pending: readonly Due[]; readonly attempt: number },
+  { runtime, policy }: CommitEnvironment,
 ): Promise<readonly CommitOutcome[]> {
   const requests = pending.map(({ stored, value }): CommitRequest<unknown> => ({
     id: {
@@ -185,17 +218,13 @@ async function ask(
     attempt,
   }))
   try {
-    return await sink.committer.commit(permit, requests)
+    const answer = await within(runtime.timers, policy.silenceMs, sink.committer.commit(permit, requests))
+    if (answer !== undefined) return answer.value
+    return requests.map(() => ({ kind: 'unknown', cause: `no answer within ${policy.silenceMs} ms` }))
   } catch (cause) {
-    if (cause instanceof TerminalError) throw cause
+    if (cause instanceof TerminalError || cause instanceof InvariantViolation) throw cause
     return requests.map(() => ({ kind: 'unknown', cause }))
   }
-}
-
-function backoffMs(environment: CommitEnvironment, attempt: number, afterMs: number | undefined): number {
-  const { initialDelayMs, maxDelayMs } = environment.policy
-  const ceiling = Math.min(maxDelayMs, initialDelayMs * 2 ** Math.min(attempt - 1, 20))
-  return Math.max(afterMs ?? 0, ceiling * (0.5 + environment.runtime.random.next() / 2))
 }
 
 function lost(permit: CommitPermit, stored: StoredCommittable, reason: string): TerminalError {

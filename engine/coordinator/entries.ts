@@ -2,11 +2,12 @@
  * Makes the log entries of this process: each self-contained, carrying over what the newest one says.
  */
 import { parseGeneration, parseJobId, type JobId, type LineageId, type Runtime } from '../api/index.ts'
-import type { EndState, HolderIdentity, LogEntry, UncleanScope } from '../checkpoint/log-entry.ts'
+import type { EndState, HolderIdentity, LogEntry, Phase, UncleanScope } from '../checkpoint/log-entry.ts'
 
 export interface EntryFacts {
   readonly job: string
-  readonly lineage: LineageId
+  /** Of a job that begins: the first start of all, or a rollback. */
+  readonly newLineage: LineageId
   readonly holder: HolderIdentity
   readonly settings: Readonly<Record<string, string>>
   readonly codeIdentity: string
@@ -28,6 +29,8 @@ export class Entries {
   #cleanBelow = 0
   #failures: LogEntry['failures'] = []
   #rolledBack = false
+  #phase: Phase = 'starting'
+  #isStopping = false
 
   constructor(facts: EntryFacts, runtime: Runtime) {
     this.#facts = facts
@@ -37,7 +40,13 @@ export class Entries {
 
   /** Scopes of generations below are cleanly aborted: the next entry drops them. */
   cleanBelow(generation: number): void {
-    this.#cleanBelow = generation
+    this.#cleanBelow = Math.max(this.#cleanBelow, generation)
+  }
+
+  /** What the next entries say that we are doing; once we are stopping, they say that. */
+  enter(phase: Phase): void {
+    this.#phase = phase
+    this.#isStopping ||= phase === 'stopping'
   }
 
   failed(generation: number, message: string): void {
@@ -58,12 +67,13 @@ export class Entries {
       generation,
       scope: Buffer.from(scope).toString('base64'),
     }))
+    const lineage = this.restore === 'latest' ? (newest?.lineage ?? facts.newLineage) : facts.newLineage
     return {
       format: 1,
       seq,
       kind: 'started',
       job: this.#job,
-      lineage: facts.lineage,
+      lineage,
       generation,
       nonce: this.#runtime.random.token(16),
       holder: facts.holder,
@@ -71,14 +81,17 @@ export class Entries {
       retained: newest?.retained ?? [],
       committedThrough: newest?.committedThrough ?? 0,
       nextCheckpoint: newest?.nextCheckpoint ?? 1,
-      unclean: [...(newest?.unclean ?? []), ...mine],
-      acceptedLosses: [...(newest?.acceptedLosses ?? []), ...(facts.acceptLoss === null ? [] : [facts.acceptLoss])],
+      unclean: [...mergeScopes(newest?.unclean ?? []), ...mine],
+      acceptedLosses: [
+        ...new Set([...(newest?.acceptedLosses ?? []), ...(facts.acceptLoss === null ? [] : [facts.acceptLoss])]),
+      ],
       settings: facts.settings,
       codeIdentity: facts.codeIdentity,
       planHash: facts.planHash,
       parallelism: facts.parallelism,
       restarts,
       failures: this.#failures,
+      phase: this.#phaseNow(),
     }
   }
 
@@ -93,24 +106,41 @@ export class Entries {
       at: this.#runtime.clock.now(),
       unclean: newest.unclean.filter((scope) => scope.generation >= this.#cleanBelow),
       failures: this.#failures,
+      phase: this.#phaseNow(),
     }
   }
 
-  /** A rollback: due commits of the old lineage are delivered by now; the chosen checkpoint (or none) is where the new one begins. */
-  rolledBack(newest: LogEntry): Pick<LogEntry, 'retained'> | undefined {
-    if (this.#facts.rollbackTo === undefined || this.#rolledBack) return undefined
+  /** What the next recovery restores: what was asked for, until a rollback is in the log; from then on the newest. */
+  get restore(): 'latest' | 'none' | number {
+    return this.#rolledBack ? 'latest' : (this.#facts.rollbackTo ?? 'latest')
+  }
+
+  /** The entry that carries out the rollback is durable. */
+  rolledBack(): void {
     this.#rolledBack = true
-    return { retained: newest.retained.filter((one) => one.checkpoint === this.#facts.rollbackTo) }
   }
 
   /** Is this start a rollback to another checkpoint than this one? */
   givesUp(checkpoint: number): boolean {
-    return this.#facts.rollbackTo !== undefined && this.#facts.rollbackTo !== checkpoint
+    const { restore } = this
+    return restore !== 'latest' && restore !== checkpoint
   }
 
   ended(seq: number, newest: LogEntry, state: EndState, reason: string | undefined): LogEntry {
     return this.extend(seq, newest, { kind: 'ended', end: reason === undefined ? { state } : { state, reason } })
   }
+
+  #phaseNow(): Phase {
+    return this.#isStopping ? 'stopping' : this.#phase
+  }
+}
+
+/**
+ * One for each sink and place, of the newest generation that may have left something there: starts that fail again and again do not make
+ * entries grow (C8).
+ */
+function mergeScopes(scopes: readonly UncleanScope[]): readonly UncleanScope[] {
+  return [...new Map(scopes.map((one) => [`${one.operator} ${one.scope}`, one])).values()]
 }
 
 export type EntryPart = Pick<LogEntry, 'kind'> &

@@ -1,300 +1,147 @@
 /**
- * One generation from its `started` entry to its end: recovery in the order that loses nothing, then the attempt.
+ * One generation from its `started` entry to its end: recovery in the order that loses nothing, then the attempt, then what a clean end
+ * leaves to be done.
+ *
+ * - C3: a start with a stale view of the log commits, aborts and deletes nothing.
+ * - C8: whatever is outside may never answer; nothing here waits for it without a limit but its commits.
  */
 import {
   assert,
-  CorruptCheckpointError,
+  FencedError,
+  InDoubtError,
+  InvariantViolation,
   messageOf,
   TaskFailure,
-  type CheckpointStore,
-  type Runtime,
+  TerminalError,
+  unreachable,
 } from '../api/index.ts'
-import { permitForRecovered, permitToAbort, permitToAbortOwn } from '../checkpoint/commit-permit.ts'
 import type { LogEntry } from '../checkpoint/log-entry.ts'
-import type { Manifest } from '../checkpoint/manifest.ts'
-import type { CheckpointPolicy } from '../checkpoint/trigger.ts'
-import type { JobGraph, SinkNode } from '../graph/job-graph.ts'
-import { generationOfName } from '../task/external-name.ts'
-import { startTask, type Task } from '../task/task.ts'
-import { Attempt, type AttemptEnd } from './attempt.ts'
-import { Blobs, getBlob } from './blobs.ts'
-import { DEFAULT_COMMIT_POLICY, type CommitEnvironment, type SinkCommitter } from './committing.ts'
-import type { Entries } from './entries.ts'
-import type { JobLog } from './job-log.ts'
-import { Port } from './port.ts'
-import { abortStale, commitDue, forgetCommitted, type StaleFacts } from './recovery.ts'
-import { Retained, type Completed } from './retained.ts'
-import { sweepDebris } from './sweeping.ts'
+import { decideAfterStarted } from '../checkpoint/start.ts'
+import type { AttemptEnd } from './attempt.ts'
+import { Chores } from './chores.ts'
+import { createCommitters, DEFAULT_COMMIT_POLICY, type CommitEnvironment } from './committing.ts'
+import { whenAborted, within } from './deadline.ts'
+import type { GenerationOptions, GenerationScope } from './generation-scope.ts'
+import { recover, type Recovered } from './recovery.ts'
+import { work } from './work.ts'
 
-export interface GenerationOptions {
-  readonly job: string
-  readonly graph: JobGraph
-  readonly store: CheckpointStore
-  readonly runtime: Runtime
-  readonly log: JobLog
-  readonly policy: CheckpointPolicy
-  readonly retain: number
-  readonly maxParallelism: number
-  readonly baseDirectory: string
-  readonly restarts: number
-  readonly dropped: readonly string[]
-  /** Graceful stop: one last checkpoint, all committed. */
-  readonly stopSignal: AbortSignal
-  readonly entries: Entries
-  onCompleted(manifest: Manifest): void
-  onRunning(generation: number, restored: number | null): void
-}
-
-/** How long an old attempt may take to let go before the process must exit instead. */
-const DISPOSE_DEADLINE_MS = 30_000
+/**
+ * How long what is left to be cleaned may take at the end. After a stop the next start does it; after the end of the input there is no
+ * next start.
+ */
+const CLEANING_MS = { finished: 60_000, stopped: 10_000, canceled: 5_000 } as const satisfies Record<AttemptEnd, number>
+const CLOSE_DEADLINE_MS = 10_000
+/** Leftovers of a clean end are asked for this often. */
+const OWN_TRIES = 4
+const OWN_PAUSE_MS = 250
 
 export async function runGeneration(options: GenerationOptions): Promise<AttemptEnd> {
-  const started = await options.log.append((seq, newest) => options.entries.started(seq, newest, options.restarts))
-  await options.log.assertNotStale(started.seq)
-  const scope = new AbortController()
-  const sinks = await createCommitters(options, started, scope.signal)
+  const started = await start(options)
+  const abort = new AbortController()
+  let cancel = (): void => abort.abort(new TaskFailure('the job is canceled'))
+  using _cancel = whenAborted(options.cancelSignal, () => cancel())
+  options.pulse.listen((error) => abort.abort(error))
   try {
-    const recovered = await recover(options, started, sinks, scope.signal)
-    const end = recovered.final ? 'finished' : await work(options, started, recovered, scope)
-    await abortOwn(options, recovered)
-    return end
+    const sinks = await createCommitters(options, started, abort.signal)
+    try {
+      return await runRecovered(options, {
+        started,
+        sinks,
+        abort,
+        commitEnvironment: commitEnvironment(options, started, abort.signal),
+        storeChores: new Chores(options.runtime, abort.signal),
+        sinkChores: new Chores(options.runtime, abort.signal),
+        cancelWith: (act) => {
+          cancel = act
+        },
+      })
+    } finally {
+      abort.abort(new TaskFailure('the attempt is over'))
+      const closed = Promise.allSettled(sinks.map((sink) => sink.committer[Symbol.asyncDispose]()))
+      await within(options.runtime.timers, CLOSE_DEADLINE_MS, closed)
+    }
+  } catch (error) {
+    if (options.cancelSignal.aborted && !isGrave(error)) return 'canceled'
+    throw error
   } finally {
-    scope.abort(new TaskFailure('the attempt is over'))
-    await Promise.allSettled(sinks.map((sink) => sink.committer[Symbol.asyncDispose]()))
+    options.pulse.listen(() => undefined)
+    options.requests.attemptEnded('the attempt ended before the checkpoint was complete')
   }
 }
 
-async function createCommitters(
-  options: GenerationOptions,
-  started: LogEntry,
-  signal: AbortSignal,
-): Promise<SinkCommitter[]> {
-  const { graph, runtime, job, baseDirectory } = options
-  const nodes = graph.nodes.filter((node): node is SinkNode => node.kind === 'sink')
-  return Promise.all(
-    nodes.map(async (node) => ({
-      operator: node.id,
-      sink: node.sink,
-      committer: await node.sink.createCommitter({
-        job: started.job,
-        lineage: started.lineage,
-        generation: started.generation,
-        operator: node.id,
-        namePrefix: `${job}--${started.lineage}--`,
-        baseDirectory,
-        clock: runtime.clock,
-        random: runtime.random,
-        logger: runtime.logger,
-        metrics: noMetrics,
-        signal,
-      }),
-    })),
+/** Being canceled does not hide these. */
+function isGrave(error: unknown): boolean {
+  return (
+    error instanceof FencedError ||
+    error instanceof InDoubtError ||
+    error instanceof InvariantViolation ||
+    error instanceof TerminalError
   )
 }
 
-const noMetrics = { count: () => undefined, gauge: () => undefined }
-
-interface Recovered {
-  readonly sinks: readonly SinkCommitter[]
-  readonly retained: Retained
-  readonly newest: Manifest | undefined
-  readonly final: boolean
+async function start(options: GenerationOptions): Promise<LogEntry> {
+  const { log, entries, pulse, restarts, job } = options
+  const started = await log.append((seq, newest) => entries.started(seq, newest, restarts))
+  pulse.start()
+  const markExists = await log.hasMarkAfter(started.seq)
+  // After a start that was allowed, what is below ours is our own.
+  const preflightSeq = options.preflightSeq ?? started.seq - 1
+  const decision = decideAfterStarted({ started, markExists, preflightSeq })
+  switch (decision.kind) {
+    case 'recover':
+      break
+    case 'recheck':
+      await options.recheck(started)
+      break
+    case 'fenced':
+      throw new FencedError(
+        `the log of ${job} went on far beyond entry ${started.seq} while this process was away: a newer one lives`,
+      )
+    default:
+      return unreachable(decision)
+  }
+  options.onChecked()
+  return started
 }
 
-async function recover(
-  options: GenerationOptions,
-  started: LogEntry,
-  sinks: readonly SinkCommitter[],
+async function runRecovered(options: GenerationOptions, scope: GenerationScope): Promise<AttemptEnd> {
+  const recovered = await recover({ ...options, ...scope })
+  const end = recovered.isOver ? 'finished' : await work(options, scope, recovered)
+  const { timers, logger } = options.runtime
+  const cleaned = await within(timers, CLEANING_MS[end], clean(options, scope, recovered))
+  if (cleaned === undefined) logger.warn('not everything was cleaned up in time; what is left hidden stays')
+  return end
+}
+
+async function clean(options: GenerationOptions, scope: GenerationScope, recovered: Recovered): Promise<void> {
+  await Promise.all([scope.storeChores.finish(), scope.sinkChores.finish()])
+  await abortOwn(options, recovered)
+}
+
+/** Nothing of ours is left to be cleaned by a later start, if the sinks answer; after a cancel, if nothing is due. */
+async function abortOwn({ log, runtime, entries }: GenerationOptions, { leftovers }: Recovered): Promise<void> {
+  const entry = log.newest
+  assert(entry !== undefined, () => 'the log is empty at the end of a generation')
+  if (entry.retained.some((one) => one.checkpoint > entry.committedThrough)) return
+  for (let attempt = 1; attempt <= OWN_TRIES; attempt += 1) {
+    if (await leftovers.abortOwn(entry)) return entries.cleanBelow(entry.generation + 1)
+    await runtime.timers.sleep(OWN_PAUSE_MS * attempt)
+  }
+}
+
+function commitEnvironment(
+  { runtime }: GenerationOptions,
+  { acceptedLosses }: LogEntry,
   signal: AbortSignal,
-): Promise<Recovered> {
-  const { store, runtime, log } = options
-  const completed = await loadRetained(options, started)
-  const retained = new Retained(store, runtime.logger, completed)
-  const due = completed.map((one) => one.manifest).filter((one) => one.checkpoint > started.committedThrough)
-  const environment = commitEnvironment(options, started, signal)
-  await commitDue(
-    due.map((manifest) => ({ permit: permitForRecovered(started, manifest), manifest })),
-    sinks,
-    environment,
-  )
-  const last = due.at(-1)
-  const rollback = options.entries.rolledBack(started)
-  if (last !== undefined || rollback !== undefined) {
-    const committedThrough = last?.checkpoint ?? started.committedThrough
-    await log.append((seq, newest) =>
-      options.entries.extend(seq, present(newest), { kind: 'committed', committedThrough, ...rollback }),
-    )
-  }
-  const manifests = completed.map((one) => one.manifest)
-  await forgetCommitted(manifests, sinks, runtime.logger)
-  if (rollback !== undefined) {
-    const kept = new Set(rollback.retained.map((one) => one.checkpoint))
-    retained.drop(manifests.map((one) => one.checkpoint).filter((one) => !kept.has(one)))
-  }
-  await abortLeftovers(options, sinks, retained)
-  await sweepDebris(store, { job: options.job, generation: started.generation, retained }, runtime.logger)
+): CommitEnvironment {
   return {
-    sinks,
-    retained,
-    newest: retained.newest,
-    final: rollback === undefined && started.retained.at(-1)?.final === true,
-  }
-}
-
-/** At a clean end, all writers closed: files opened after the last barrier go, and nothing of ours is left to be cleaned later. */
-async function abortOwn(options: GenerationOptions, { sinks, retained }: Recovered): Promise<void> {
-  const entry = present(options.log.newest)
-  const facts = { ...staleFacts(options, entry, retained, entry.generation + 1), permit: permitToAbortOwn(entry) }
-  if (await abortStale(facts, sinks, options.runtime.logger)) options.entries.cleanBelow(entry.generation + 1)
-}
-
-/** After the fence, after all that was due. Scopes that are clean leave the log with the next entry. */
-async function abortLeftovers(
-  options: GenerationOptions,
-  sinks: readonly SinkCommitter[],
-  retained: Retained,
-): Promise<boolean> {
-  const entry = present(options.log.newest)
-  if (!entry.unclean.some((scope) => scope.generation < entry.generation)) return true
-  const facts = { ...staleFacts(options, entry, retained, entry.generation), permit: permitToAbort(entry) }
-  return abortStale(facts, sinks, options.runtime.logger)
-}
-
-/** What generations below `below` have left, but for what a completed checkpoint holds. */
-function staleFacts(
-  options: GenerationOptions,
-  entry: LogEntry,
-  retained: Retained,
-  below: number,
-): Omit<StaleFacts, 'permit'> {
-  const scopes = new Map<string, Uint8Array[]>()
-  for (const scope of entry.unclean) {
-    const list = scopes.get(scope.operator) ?? []
-    list.push(Buffer.from(scope.scope, 'base64'))
-    scopes.set(scope.operator, list)
-  }
-  const isStale = (name: string): boolean => {
-    const generation = generationOfName(name, `${options.job}--`)
-    return generation !== undefined && generation < below
-  }
-  return { scopes, isStale, keep: retained.all().map((one) => one.manifest) }
-}
-
-async function work(
-  options: GenerationOptions,
-  started: LogEntry,
-  recovered: Recovered,
-  scope: AbortController,
-): Promise<AttemptEnd> {
-  const { sinks } = recovered
-  const { runtime, store, job, log, graph } = options
-  const blobs = new Blobs(store, job, started.generation, runtime)
-  const port = new Port({
-    log,
-    blobs,
-    retained: recovered.retained,
-    sinks,
-    commitEnvironment: commitEnvironment(options, started, scope.signal),
-    logger: runtime.logger,
     runtime,
-    retain: options.retain,
-    job,
-    lineage: started.lineage,
-    generation: started.generation,
-    maxParallelism: options.maxParallelism,
-    entries: options.entries,
-    onCompleted: (manifest) => options.onCompleted(manifest),
-    onFirstCompletion: async () => {
-      if (await abortLeftovers(options, sinks, recovered.retained)) options.entries.cleanBelow(started.generation)
-    },
-  })
-  let task: Task | undefined
-  const attempt = new Attempt({ port, policy: options.policy, runtime, toTask: (message) => task?.handle(message) })
-  const onStop = (): void => attempt.post({ kind: 'stop' })
-  try {
-    task = await startTask({
-      graph,
-      runtime,
-      names: { job: started.job, lineage: started.lineage, generation: started.generation },
-      baseDirectory: options.baseDirectory,
-      restored: recovered.newest ?? null,
-      maxParallelism: options.maxParallelism,
-      store: {
-        putBlob: (operator, bytes) => blobs.put(operator, bytes),
-        getBlob: (reference) => getBlob(store, reference),
-      },
-      send: (message) => attempt.post(message),
-      dropped: options.dropped,
-      signal: scope.signal,
-    })
-    options.onRunning(started.generation, recovered.newest?.checkpoint ?? null)
-    if (options.stopSignal.aborted) onStop()
-    else options.stopSignal.addEventListener('abort', onStop, { once: true })
-    return await attempt.run()
-  } finally {
-    options.stopSignal.removeEventListener('abort', onStop)
-    scope.abort(new TaskFailure('the attempt is over'))
-    if (task !== undefined) await disposeInTime(task, runtime)
-  }
-}
-
-/** A hung old attempt would be a zombie inside this process. */
-async function disposeInTime(task: Task, runtime: Runtime): Promise<void> {
-  const alarm = new AbortController()
-  const disposed = task.dispose().then(
-    () => true,
-    (error: unknown) => {
-      runtime.logger.warn('the old attempt did not close cleanly', { error: messageOf(error) })
-      return true
-    },
-  )
-  const late = runtime.timers.sleep(DISPOSE_DEADLINE_MS, alarm.signal).then(
-    () => false,
-    () => true,
-  )
-  const inTime = await Promise.race([disposed, late])
-  alarm.abort()
-  assert(inTime, () => `the old attempt did not let go within ${DISPOSE_DEADLINE_MS} ms; the process must exit`)
-}
-
-function commitEnvironment(options: GenerationOptions, started: LogEntry, signal: AbortSignal): CommitEnvironment {
-  return {
-    runtime: options.runtime,
     signal,
     policy: DEFAULT_COMMIT_POLICY,
-    acceptedLosses: new Set(started.acceptedLosses),
+    acceptedLosses: new Set(acceptedLosses),
     onRetry: (operator, attempt, cause) =>
-      options.runtime.logger.warn(`commit of sink "${operator}" is asked again (attempt ${attempt})`, {
+      runtime.logger.warn(`commit of sink "${operator}" is asked again (attempt ${attempt})`, {
         cause: messageOf(cause),
       }),
   }
-}
-
-/** All that the log retains, but for a damaged manifest of a checkpoint that this start gives up (F15). @throws CorruptCheckpointError */
-async function loadRetained(options: GenerationOptions, started: LogEntry): Promise<readonly Completed[]> {
-  const loaded: Completed[] = []
-  for (const one of started.retained) {
-    try {
-      loaded.push(await loadManifest(options.store, one))
-    } catch (error) {
-      const isLost = started.acceptedLosses.includes(one.checkpoint)
-      const isDue = one.checkpoint > started.committedThrough && !isLost
-      if (!(error instanceof CorruptCheckpointError) || isDue || !options.entries.givesUp(one.checkpoint)) throw error
-      options.runtime.logger.warn(`checkpoint ${one.checkpoint} is given up: ${error.message}`)
-    }
-  }
-  return loaded
-}
-
-/** @throws CorruptCheckpointError */
-export async function loadManifest(store: CheckpointStore, one: LogEntry['retained'][number]): Promise<Completed> {
-  if ('inline' in one) return { manifest: one.inline, reference: undefined }
-  const reference = { key: one.key, sizeBytes: one.sizeBytes, sha256: one.sha256 }
-  const bytes = await getBlob(store, reference)
-  return { manifest: JSON.parse(new TextDecoder().decode(bytes)) as Manifest, reference }
-}
-
-function present(entry: LogEntry | undefined): LogEntry {
-  assert(entry !== undefined, () => 'the log is empty after a started entry')
-  return entry
 }

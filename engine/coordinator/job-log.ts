@@ -32,6 +32,7 @@ import {
 /** How long an entry that is there and cannot be read is asked again. A store that says that it will work again is asked until it does. */
 const ASK_AGAIN_MS = 30_000
 const ASK_AGAIN_PAUSE_MS = 50
+const ASK_AGAIN_LONGEST_PAUSE_MS = 2_000
 const SAY_AGAIN_MS = 5_000
 /** How many numbers a start goes up when older generations take them first. */
 const START_TRIES = 100
@@ -42,7 +43,9 @@ export class JobLog {
   readonly #runtime: Runtime
   #newest: LogEntry | undefined
   #appendedAtMs: number
-  #appending = false
+  /** Resolves when the append before is over. */
+  #turn: Promise<void> = Promise.resolve()
+  #closed: FencedError | InDoubtError | undefined
 
   private constructor(store: CheckpointStore, job: string, runtime: Runtime, newest: LogEntry | undefined) {
     this.#store = store
@@ -78,15 +81,24 @@ export class JobLog {
 
   /**
    * Appends what `make` returns for the next number (asked again for a higher one when a start meets entries of older generations).
-   * @throws FencedError a newer generation lives; InDoubtError the process must exit
+   * Several callers take turns: `make` is called when the one before is resolved, and sees its entry.
+   * @throws FencedError a newer generation lives; InDoubtError the process must exit. After either, every append throws it again.
    */
   async append(make: (seq: number, newest: LogEntry | undefined) => LogEntry): Promise<LogEntry> {
-    if (this.#appending) throw new TerminalError('two appends at once')
-    this.#appending = true
+    const turn = this.#turn.then(() => this.#appendNow(make))
+    this.#turn = turn.then(
+      () => undefined,
+      () => undefined,
+    )
+    return turn
+  }
+
+  async #appendNow(make: (seq: number, newest: LogEntry | undefined) => LogEntry): Promise<LogEntry> {
+    if (this.#closed !== undefined) throw this.#closed
     try {
       for (let tries = 0; tries < START_TRIES; tries += 1) {
         const entry = make((this.#newest?.seq ?? 0) + 1, this.#newest)
-        await this.#markIfDue(entry.seq)
+        await this.#markIfDue(entry)
         const other = await this.#create(entry)
         if (other === undefined) {
           this.#newest = entry
@@ -97,37 +109,26 @@ export class JobLog {
         this.#newest = other
       }
       throw new FencedError(`could not append to the log of ${this.#job}: ${START_TRIES} numbers were taken by others`)
-    } finally {
-      this.#appending = false
+    } catch (error) {
+      if (error instanceof FencedError || error instanceof InDoubtError) this.#closed = error
+      throw error
     }
   }
 
-  /** After `started`: if this mark exists, our number had been cleaned away and our view was stale. */
-  async assertNotStale(seq: number): Promise<void> {
-    const key = markKey(this.#job, markAfterStart(seq))
-    if ((await this.#store.get(key)) === undefined) return
-    throw new FencedError(
-      `the log of ${this.#job} went on far beyond entry ${seq} while this process was away: a newer one lives`,
-    )
+  /** The facts after `started`: does the waymark exist that would mean that our number had been cleaned away? */
+  async hasMarkAfter(startedSeq: number): Promise<boolean> {
+    return (await this.#store.get(markKey(this.#job, markAfterStart(startedSeq)))) !== undefined
   }
 
   /** Undefined: appended. An entry: somebody older was first, go on above it. */
   async #create(entry: LogEntry): Promise<LogEntry | undefined> {
     const key = logKey(this.#job, entry.seq)
     const bytes = encodeLogEntry(entry)
-    const nowMs = (): number => this.#runtime.clock.monotonicMs()
-    const deadlineMs = nowMs() + ASK_AGAIN_MS
-    let sayAtMs = nowMs()
+    const patience = this.#patience(key)
     for (;;) {
-      let answer: AppendFacts['answer']
-      let cause: unknown
-      try {
-        answer = await this.#store.create(key, bytes)
-      } catch (error) {
-        answer = error instanceof InDoubtError ? 'in-doubt' : 'unclear'
-        cause = error
-      }
-      const found = answer === 'exists' ? await this.#read(key) : undefined
+      const { answer, cause } = await this.#ask(key, bytes)
+      const read = answer === 'exists' ? await this.#read(key).catch(unlessUnavailable) : undefined
+      const found = read instanceof RetryableError ? undefined : read
       const decision = decideAppend({ answer, ours: entry, found })
       switch (decision.kind) {
         case 'appended':
@@ -141,18 +142,41 @@ export class JobLog {
         case 'try-next':
           return found
         case 'ask-again':
-          if (!(cause instanceof RetryableError) && (answer === 'unclear' || nowMs() > deadlineMs)) {
-            throw new InDoubtError(`${key} may or may not have been written: ${messageOf(cause)}`, { cause })
-          }
-          if (nowMs() >= sayAtMs) {
-            sayAtMs = nowMs() + SAY_AGAIN_MS
-            this.#runtime.logger.warn(`${key} cannot be written and is tried again`, { error: messageOf(cause) })
-          }
-          await this.#runtime.timers.sleep(ASK_AGAIN_PAUSE_MS)
+          if (answer === 'unclear' && !(cause instanceof RetryableError)) throw inDoubt(key, cause)
+          await patience(cause ?? read)
           break
         default:
           unreachable(decision)
       }
+    }
+  }
+
+  async #ask(
+    key: string,
+    bytes: Uint8Array,
+  ): Promise<{ readonly answer: AppendFacts['answer']; readonly cause?: unknown }> {
+    try {
+      return { answer: await this.#store.create(key, bytes) }
+    } catch (cause) {
+      return { answer: cause instanceof InDoubtError ? 'in-doubt' : 'unclear', cause }
+    }
+  }
+
+  /** Waits before each next try, longer and longer. @throws InDoubtError when it is unclear for too long what became of `key` */
+  #patience(key: string): (cause: unknown) => Promise<void> {
+    const { clock, logger, timers } = this.#runtime
+    const untilMs = clock.monotonicMs() + ASK_AGAIN_MS
+    let sayAtMs = clock.monotonicMs()
+    let pauseMs = ASK_AGAIN_PAUSE_MS
+    return async (cause) => {
+      const nowMs = clock.monotonicMs()
+      if (nowMs > untilMs && !(cause instanceof RetryableError)) throw inDoubt(key, cause)
+      if (nowMs >= sayAtMs) {
+        sayAtMs = nowMs + SAY_AGAIN_MS
+        logger.warn(`${key} could not be written yet and is tried again`, { error: messageOf(cause) })
+      }
+      await timers.sleep(pauseMs)
+      pauseMs = Math.min(pauseMs * 2, ASK_AGAIN_LONGEST_PAUSE_MS)
     }
   }
 
@@ -177,10 +201,26 @@ export class JobLog {
   }
 
   /** Every 1,000th entry is followed by a waymark before the next append. */
-  async #markIfDue(nextSeq: number): Promise<void> {
-    const mark = waymarkBefore(nextSeq)
-    if (mark !== undefined) await this.#store.create(markKey(this.#job, mark), new Uint8Array())
+  async #markIfDue({ seq }: LogEntry): Promise<void> {
+    const mark = waymarkBefore(seq)
+    if (mark === undefined) return
+    const key = markKey(this.#job, mark)
+    const patience = this.#patience(key)
+    for (;;) {
+      const failure = await this.#store.create(key, new Uint8Array()).then(() => undefined, unlessUnavailable)
+      if (failure === undefined) return
+      await patience(failure)
+    }
   }
+}
+
+function unlessUnavailable(error: unknown): RetryableError {
+  if (error instanceof RetryableError) return error
+  throw error
+}
+
+function inDoubt(key: string, cause: unknown): InDoubtError {
+  return new InDoubtError(`${key} may or may not have been written: ${messageOf(cause)}`, { cause })
 }
 
 async function findNewest(store: CheckpointStore, job: string): Promise<LogEntry | undefined> {

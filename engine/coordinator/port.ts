@@ -1,21 +1,25 @@
 /**
  * The world of one attempt: its log entries, manifests, committers and blobs. Executes what the attempt decides.
  */
-import { assert, type CommitPermit, type Logger, type Runtime } from '../api/index.ts'
+import { assert, RetryableError, type Runtime } from '../api/index.ts'
 import { permitForCompleted } from '../checkpoint/commit-permit.ts'
 import type { LogEntry, RetainedCheckpoint } from '../checkpoint/log-entry.ts'
-import type { Manifest } from '../checkpoint/manifest.ts'
+import type { BlobReference, Manifest } from '../checkpoint/manifest.ts'
 import { chooseRetained } from '../checkpoint/retention.ts'
-import type { Acknowledged, AttemptPort, Completion } from './attempt.ts'
+import type { Acknowledged, AttemptPort, Completed, Completion } from './attempt.ts'
 import type { Blobs } from './blobs.ts'
+import type { Chores } from './chores.ts'
 import type { Entries } from './entries.ts'
 import { commitCheckpoint, type CommitEnvironment, type SinkCommitter } from './committing.ts'
+import { forgetLater } from './evidence.ts'
+import { within } from './deadline.ts'
 import type { JobLog } from './job-log.ts'
-import { forgetCommitted } from './recovery.ts'
 import { keysOf, type Retained } from './retained.ts'
 
 /** Manifests up to this size ride in the log entry: one durable write less per checkpoint. */
 const INLINE_LIMIT_BYTES = 8 * 1024
+/** A store that is silent for so long has not taken the manifest: the checkpoint does not complete. */
+const PUT_SILENCE_MS = 60_000
 
 export interface PortOptions {
   readonly log: JobLog
@@ -23,28 +27,34 @@ export interface PortOptions {
   readonly retained: Retained
   readonly sinks: readonly SinkCommitter[]
   readonly commitEnvironment: CommitEnvironment
-  readonly logger: Logger
+  readonly runtime: Runtime
   readonly retain: number
   readonly job: string
   readonly lineage: string
   readonly generation: number
   readonly maxParallelism: number
   readonly entries: Entries
-  readonly runtime: Runtime
+  /** Work at the store, and work at the sinks: neither waits for the other. */
+  readonly storeChores: Chores
+  readonly sinkChores: Chores
   /** Called after each completed checkpoint is durable. */
   readonly onCompleted: (manifest: Manifest) => void
   /** The first completion of a generation repeats the abort of leftovers. */
-  readonly onFirstCompletion: () => Promise<void>
+  readonly onFirstCompletion: () => void
 }
 
 export class Port implements AttemptPort {
   readonly #options: PortOptions
   #first = true
   #next: number
+  #forgottenThrough: number
 
   constructor(options: PortOptions) {
     this.#options = options
-    this.#next = this.#entry().nextCheckpoint
+    const entry = this.#entry()
+    this.#next = entry.nextCheckpoint
+    // Recovery has forgotten what was committed before.
+    this.#forgottenThrough = entry.committedThrough
   }
 
   get durableCommittedThrough(): number {
@@ -55,90 +65,100 @@ export class Port implements AttemptPort {
     return this.#options.retained.newest?.checkpoint ?? null
   }
 
-  silentMs(): number {
-    return this.#options.log.silentMs()
-  }
-
   nextCheckpoint(): number {
     this.#next += 1
     return this.#next - 1
   }
 
   async complete(acknowledged: Acknowledged): Promise<Completion> {
-    const { checkpoint, operators, final } = acknowledged
-    const { log, blobs, retained, job, lineage, generation, maxParallelism } = this.#options
+    const { checkpoint, operators, committedThrough } = acknowledged
+    const { log, retained, job, lineage, generation, maxParallelism } = this.#options
     const manifest: Manifest = { format: 1, job, lineage, generation, checkpoint, maxParallelism, operators }
-    const bytes = new TextEncoder().encode(JSON.stringify(manifest))
-    const reference = bytes.byteLength <= INLINE_LIMIT_BYTES ? undefined : await blobs.put('manifest', bytes)
-    const facts = { checkpoint, generation, final, at: this.#options.runtime.clock.now() }
-    const mine: RetainedCheckpoint =
-      reference === undefined ? { ...facts, inline: manifest } : { ...facts, ...reference }
+    let reference: BlobReference | undefined
+    try {
+      reference = await this.#storeIfLarge(manifest)
+    } catch (error) {
+      return { kind: 'not-stored', error }
+    }
+    const mine = this.#retainedCheckpoint(acknowledged, manifest, reference)
     const before = this.#entry().retained
     assert(
       before.every((one) => one.checkpoint < checkpoint),
       () => `checkpoint ${checkpoint} is not above ${before.at(-1)?.checkpoint} (C5)`,
     )
-    const choice = chooseRetained([...before, mine], this.#options.retain, acknowledged.committedThrough)
+    const choice = chooseRetained([...before, mine], this.#options.retain, committedThrough)
     const entry = await log.append((seq, newest) =>
       this.#options.entries.extend(seq, assertEntry(newest), {
         kind: 'completed',
         retained: choice.retained,
-        committedThrough: acknowledged.committedThrough,
+        committedThrough,
         nextCheckpoint: checkpoint + 1,
       }),
     )
     retained.add({ manifest, reference })
-    retained.discard(blobs.takeUnreferenced(new Set(keysOf({ manifest, reference }))))
-    this.#dropped.push(...choice.retired)
+    this.#forget(committedThrough)
+    retained.drop(choice.retired)
+    this.#clean(new Set(keysOf({ manifest, reference })))
     this.#options.onCompleted(manifest)
-    const permit = permitForCompleted(entry, manifest)
-    await this.#collect()
     if (this.#first) {
       this.#first = false
-      await this.#options.onFirstCompletion()
+      this.#options.onFirstCompletion()
     }
-    return { permit, manifest, oldestRetained: retained.oldest ?? manifest }
+    const permit = permitForCompleted(entry, manifest)
+    return { kind: 'completed', permit, manifest, oldestRetained: retained.oldest ?? manifest }
   }
-
-  readonly #dropped: number[] = []
 
   async note(committedThrough: number): Promise<void> {
-    const due = committedThrough > this.#entry().committedThrough
     await this.#options.log.append((seq, newest) =>
-      this.#options.entries.extend(seq, assertEntry(newest), { kind: due ? 'committed' : 'alive', committedThrough }),
+      this.#options.entries.extend(seq, assertEntry(newest), { kind: 'committed', committedThrough }),
     )
+    this.#forget(committedThrough)
   }
 
-  commit(completion: Completion): Promise<void> {
+  abandoned(): void {
+    this.#clean(new Set())
+  }
+
+  commit({ permit, manifest }: Completed): Promise<void> {
     const { sinks, commitEnvironment } = this.#options
-    const permit: CommitPermit = completion.permit
-    return commitCheckpoint(permit, completion.manifest, sinks, commitEnvironment)
+    return commitCheckpoint(permit, manifest, sinks, commitEnvironment)
   }
 
-  #forgottenThrough = 0
-
-  async settled(through: number): Promise<void> {
-    const { retained, sinks, logger } = this.#options
+  /** The log says that all up to `through` is committed: evidence for repeats may go. */
+  #forget(through: number): void {
+    const { retained, sinks, sinkChores } = this.#options
     const settled = retained
       .all()
       .map((one) => one.manifest)
       .filter((one) => one.checkpoint <= through && one.checkpoint > this.#forgottenThrough)
-    this.#forgottenThrough = through
-    await forgetCommitted(settled, sinks, logger)
-    await this.#collect()
+    this.#forgottenThrough = Math.max(this.#forgottenThrough, through)
+    for (const manifest of settled) forgetLater(manifest, sinks, sinkChores)
   }
 
-  abandoned(checkpoint: number): void {
-    this.#options.logger.debug(`checkpoint ${checkpoint} is abandoned; its commits ride in the next one`)
+  /** Own debris, by name: what retired and unsuccessful checkpoints have left. */
+  #clean(referenced: ReadonlySet<string>): void {
+    const { retained, blobs, storeChores } = this.#options
+    retained.discard(blobs.takeUnreferenced(referenced))
+    if (retained.hasGarbage) storeChores.add('deleting old blobs', () => retained.collect())
   }
 
-  async #collect(): Promise<void> {
-    const { retained } = this.#options
-    // A checkpoint whose commits have not been forgotten yet keeps its manifest in memory until then.
-    const ready = this.#dropped.filter((one) => one <= this.#forgottenThrough)
-    for (const one of ready) this.#dropped.splice(this.#dropped.indexOf(one), 1)
-    retained.drop(ready)
-    await retained.collect()
+  async #storeIfLarge(manifest: Manifest): Promise<BlobReference | undefined> {
+    const bytes = new TextEncoder().encode(JSON.stringify(manifest))
+    if (bytes.byteLength <= INLINE_LIMIT_BYTES) return undefined
+    const { blobs, runtime } = this.#options
+    const put = await within(runtime.timers, PUT_SILENCE_MS, blobs.put('manifest', bytes))
+    if (put === undefined) throw new RetryableError(`the store did not take the manifest within ${PUT_SILENCE_MS} ms`)
+    return put.value
+  }
+
+  #retainedCheckpoint(
+    { checkpoint, final }: Acknowledged,
+    manifest: Manifest,
+    reference: BlobReference | undefined,
+  ): RetainedCheckpoint {
+    const { generation, runtime } = this.#options
+    const facts = { checkpoint, generation, final, at: runtime.clock.now() }
+    return reference === undefined ? { ...facts, inline: manifest } : { ...facts, ...reference }
   }
 
   #entry(): LogEntry {

@@ -1,99 +1,158 @@
 /**
- * What a new generation does before any task starts, in this order (architecture.md, "Fence before abort"): commit what is completed
- * and uncommitted, from the log alone; append `committed`; forget; only then abort what older generations left behind. Every step can
- * be repeated after a crash (F11).
+ * What a new generation does before any task starts: executes the steps that engine/checkpoint lists for its `started` entry, in that
+ * order. Every step can be repeated after a crash (F11).
  */
-import { messageOf, type AbortPermit, type CommitPermit, type Logger } from '../api/index.ts'
+import { assert, CorruptCheckpointError, unreachable, type CheckpointStore, type Runtime } from '../api/index.ts'
+import { permitForRecovered } from '../checkpoint/commit-permit.ts'
+import type { LogEntry } from '../checkpoint/log-entry.ts'
 import type { Manifest } from '../checkpoint/manifest.ts'
-import {
-  commitCheckpoint,
-  committablesByOperator,
-  decodeCommittables,
-  type CommitEnvironment,
-  type SinkCommitter,
-} from './committing.ts'
+import { recoverySteps, type RecoveryStep } from '../checkpoint/recovery.ts'
+import { getBlob } from './blobs.ts'
+import type { Chores } from './chores.ts'
+import type { CheckpointRequests } from './checkpoint-requests.ts'
+import { commitCheckpoint, type CommitEnvironment, type SinkCommitter } from './committing.ts'
+import type { Entries } from './entries.ts'
+import { forgetLater } from './evidence.ts'
+import type { JobLog } from './job-log.ts'
+import { Leftovers } from './leftovers.ts'
+import { Retained, type Completed } from './retained.ts'
+import { sweepDebris } from './sweeping.ts'
 
-export interface DueCheckpoint {
-  readonly permit: CommitPermit
-  readonly manifest: Manifest
+export interface RecoveryOptions {
+  readonly job: string
+  readonly store: CheckpointStore
+  readonly runtime: Runtime
+  readonly log: JobLog
+  readonly entries: Entries
+  readonly started: LogEntry
+  readonly sinks: readonly SinkCommitter[]
+  readonly commitEnvironment: CommitEnvironment
+  readonly requests: CheckpointRequests
+  readonly sinkChores: Chores
 }
 
-/** Commits in order; C6 over checkpoints, origin order within. */
-export async function commitDue(
-  due: readonly DueCheckpoint[],
-  sinks: readonly SinkCommitter[],
-  environment: CommitEnvironment,
-): Promise<void> {
-  for (const one of due) await commitCheckpoint(one.permit, one.manifest, sinks, environment)
+export interface Recovered {
+  readonly retained: Retained
+  readonly leftovers: Leftovers
+  readonly restored: Manifest | undefined
+  /** The last checkpoint was final: no task starts, the job ends. */
+  readonly isOver: boolean
 }
 
-/** Evidence of settled commits may go. A failure is only logged: `abortStale` removes evidence of older generations, too. */
-export async function forgetCommitted(
-  manifests: readonly Manifest[],
-  sinks: readonly SinkCommitter[],
-  logger: Logger,
-): Promise<void> {
-  for (const manifest of manifests) {
-    const stored = committablesByOperator(manifest)
-    for (const sink of sinks) {
-      const mine = stored.get(sink.operator)
-      if (mine === undefined || sink.committer.forget === undefined) continue
-      try {
-        await sink.committer.forget(decodeCommittables(sink.sink, mine))
-      } catch (error) {
-        logger.warn(
-          `sink "${sink.operator}" could not forget checkpoint ${manifest.checkpoint}; evidence stays until the next start`,
-          {
-            error: messageOf(error),
-          },
-        )
+/** @throws TerminalError when a commit is lost; FencedError; InDoubtError; CorruptCheckpointError */
+export async function recover(options: RecoveryOptions): Promise<Recovered> {
+  const { job, store, runtime, started, sinks } = options
+  const completed = await loadRetained(options)
+  const retained = new Retained(store, completed)
+  const recovery = new Recovery(options, completed, {
+    retained,
+    leftovers: new Leftovers({ job, runtime, sinks, retained }),
+  })
+  for (const step of recoverySteps(started, options.entries.restore)) await recovery.execute(step)
+  return recovery.recovered
+}
+
+class Recovery {
+  recovered: Recovered
+  readonly #options: RecoveryOptions
+  readonly #manifests: ReadonlyMap<number, Manifest>
+
+  constructor(
+    options: RecoveryOptions,
+    completed: readonly Completed[],
+    made: Pick<Recovered, 'retained' | 'leftovers'>,
+  ) {
+    this.#options = options
+    this.#manifests = new Map(completed.map(({ manifest }) => [manifest.checkpoint, manifest]))
+    this.recovered = { ...made, restored: undefined, isOver: false }
+  }
+
+  async execute(step: RecoveryStep): Promise<void> {
+    const { log, started, sinks, sinkChores, commitEnvironment } = this.#options
+    switch (step.kind) {
+      case 'commit': {
+        const manifest = this.#manifests.get(step.checkpoint)
+        // Damaged, and its loss accepted: nothing of it could be named.
+        if (manifest === undefined) return
+        return commitCheckpoint(permitForRecovered(started, manifest), manifest, sinks, commitEnvironment)
       }
+      case 'append-committed':
+        return this.#appendCommitted(step)
+      case 'forget':
+        // Beside what follows, but before the end: nobody would forget what is left then.
+        for (const checkpoint of step.checkpoints) {
+          const manifest = this.#manifests.get(checkpoint)
+          if (manifest !== undefined) forgetLater(manifest, sinks, sinkChores)
+        }
+        return
+      case 'abort-stale':
+        await this.recovered.leftovers.abortOlder(log.newest ?? started)
+        return
+      case 'sweep':
+        return this.#sweep()
+      case 'append-ended':
+        this.recovered = { ...this.recovered, isOver: true }
+        return
+      case 'restore':
+        if (step.checkpoint !== null)
+          this.recovered = { ...this.recovered, restored: this.#manifestOf(step.checkpoint) }
+        return
+      case 'run':
+        return
+      default:
+        unreachable(step)
     }
   }
-}
 
-export interface StaleFacts {
-  readonly permit: AbortPermit
-  /** Scopes of all generations not cleanly aborted, by sink operator. */
-  readonly scopes: ReadonlyMap<string, readonly Uint8Array[]>
-  readonly isStale: (name: string) => boolean
-  /** Every manifest whose commits could still be asked for. */
-  readonly keep: readonly Manifest[]
-}
-
-/** True when every sink reports that nothing of older generations is left. */
-export async function abortStale(facts: StaleFacts, sinks: readonly SinkCommitter[], logger: Logger): Promise<boolean> {
-  let clean = true
-  for (const sink of sinks) {
-    const stored = facts.keep.flatMap((manifest) => committablesByOperator(manifest).get(sink.operator) ?? [])
-    try {
-      const report = await sink.committer.abortStale(facts.permit, {
-        scopes: facts.scopes.get(sink.operator) ?? [],
-        isStale: facts.isStale,
-        keep: decodeCommittables(sink.sink, stored),
-        keepWriterState: facts.keep.flatMap((manifest) => writerStateOf(manifest, sink)),
-      })
-      if (report.aborted > 0)
-        logger.info(`sink "${sink.operator}" aborted ${report.aborted} leftovers of older generations`)
-      clean &&= report.clean
-    } catch (error) {
-      clean = false
-      logger.warn(`sink "${sink.operator}" could not abort all leftovers of older generations; it is asked again`, {
-        error: messageOf(error),
-      })
-    }
-  }
-  return clean
-}
-
-function writerStateOf(manifest: Manifest, sink: SinkCommitter): readonly unknown[] {
-  const codec = sink.sink.writerStateCodec
-  if (codec === undefined) return []
-  return manifest.operators
-    .filter((snapshot) => snapshot.operator === sink.operator)
-    .flatMap((snapshot) =>
-      (snapshot.writerState?.entries ?? []).map((entry) =>
-        codec.decode(Buffer.from(entry, 'base64'), snapshot.writerState?.version ?? 1),
-      ),
+  async #appendCommitted(step: Extract<RecoveryStep, { kind: 'append-committed' }>): Promise<void> {
+    const { log, entries, requests, started } = this.#options
+    const isKept = (one: { readonly checkpoint: number }): boolean => step.retained.includes(one.checkpoint)
+    await log.append((seq, newest) => {
+      const before = newest ?? started
+      const retained = before.retained.filter(isKept)
+      return entries.extend(seq, before, { kind: 'committed', committedThrough: step.through, retained })
+    })
+    // A rollback is carried out with this entry; a restart in this process must not go back once more.
+    entries.rolledBack()
+    this.recovered.retained.drop(
+      [...this.#manifests.keys()].filter((checkpoint) => !step.retained.includes(checkpoint)),
     )
+    requests.committed(step.through)
+  }
+
+  async #sweep(): Promise<void> {
+    const { store, job, started, runtime } = this.#options
+    const { retained } = this.recovered
+    await sweepDebris(store, { job, generation: started.generation, retained }, runtime.logger)
+  }
+
+  #manifestOf(checkpoint: number): Manifest {
+    const manifest = this.#manifests.get(checkpoint)
+    assert(manifest !== undefined, () => `checkpoint ${checkpoint} is not retained by the started entry`)
+    return manifest
+  }
+}
+
+/** All that the log retains, but for a damaged manifest of a checkpoint that this start gives up (F15). @throws CorruptCheckpointError */
+async function loadRetained({ store, runtime, started, entries }: RecoveryOptions): Promise<readonly Completed[]> {
+  const loaded: Completed[] = []
+  for (const one of started.retained) {
+    try {
+      loaded.push(await loadManifest(store, one))
+    } catch (error) {
+      const isLost = started.acceptedLosses.includes(one.checkpoint)
+      const isDue = one.checkpoint > started.committedThrough && !isLost
+      if (!(error instanceof CorruptCheckpointError) || isDue || !entries.givesUp(one.checkpoint)) throw error
+      runtime.logger.warn(`checkpoint ${one.checkpoint} is given up: ${error.message}`)
+    }
+  }
+  return loaded
+}
+
+/** @throws CorruptCheckpointError */
+export async function loadManifest(store: CheckpointStore, one: LogEntry['retained'][number]): Promise<Completed> {
+  if ('inline' in one) return { manifest: one.inline, reference: undefined }
+  const reference = { key: one.key, sizeBytes: one.sizeBytes, sha256: one.sha256 }
+  const bytes = await getBlob(store, reference)
+  return { manifest: JSON.parse(new TextDecoder().decode(bytes)) as Manifest, reference }
 }

@@ -3,8 +3,8 @@
  * retains, and deletes what no retained manifest and no pinned base refers to, after the entry that stopped referring to it.
  */
 import type { BlobReference, Manifest } from '../checkpoint/manifest.ts'
-import type { CheckpointStore, Logger } from '../api/index.ts'
-import { messageOf } from '../api/index.ts'
+import { deletableBlobs, keysOfCheckpoint, type StoredCheckpoint } from '../checkpoint/retention.ts'
+import { messageOf, RetryableError, type CheckpointStore } from '../api/index.ts'
 
 /** A completed checkpoint as the log entry names it. */
 export interface Completed {
@@ -13,15 +13,16 @@ export interface Completed {
   readonly reference: BlobReference | undefined
 }
 
+/** Keys remembered for deletion. */
+const MOST_GARBAGE = 10_000
+
 export class Retained {
   readonly #store: CheckpointStore
-  readonly #logger: Logger
   readonly #all = new Map<number, Completed>()
   #garbage: string[] = []
 
-  constructor(store: CheckpointStore, logger: Logger, completed: readonly Completed[]) {
+  constructor(store: CheckpointStore, completed: readonly Completed[]) {
     this.#store = store
-    this.#logger = logger
     for (const one of completed) this.#all.set(one.manifest.checkpoint, one)
   }
 
@@ -44,43 +45,41 @@ export class Retained {
 
   /** The entry that no longer names them is durable: they, and what only they refer to, may be deleted. */
   drop(checkpoints: readonly number[]): void {
-    const candidates = new Set<string>()
-    for (const checkpoint of checkpoints) {
-      const gone = this.#all.get(checkpoint)
-      if (gone === undefined) continue
-      this.#all.delete(checkpoint)
-      for (const key of keysOf(gone)) candidates.add(key)
-    }
-    for (const kept of this.#all.values()) for (const key of keysOf(kept)) candidates.delete(key)
-    this.#garbage.push(...candidates)
+    const gone = checkpoints.flatMap((checkpoint) => this.#all.get(checkpoint) ?? [])
+    for (const checkpoint of checkpoints) this.#all.delete(checkpoint)
+    this.#garbage.push(...deletableBlobs(gone.map(storedOf), this.all().map(storedOf)))
   }
 
   /** Blobs of a checkpoint that was declined or abandoned, by name; what a retained one refers to stays. */
   discard(keys: readonly string[]): void {
-    const referred = new Set([...this.#all.values()].flatMap(keysOf))
+    const referred = new Set(this.all().flatMap(keysOf))
     this.#garbage.push(...keys.filter((key) => !referred.has(key)))
   }
 
-  /** Deletes what nothing refers to any more. A failed delete is tried again the next time. */
+  get hasGarbage(): boolean {
+    return this.#garbage.length > 0
+  }
+
+  /** Deletes what nothing refers to any more. A failed delete is tried again the next time. @throws the first failure */
   async collect(): Promise<void> {
     const batch = this.#garbage
     this.#garbage = []
     const results = await Promise.allSettled(batch.map((key) => this.#store.delete(key)))
-    for (const [index, result] of results.entries()) {
-      if (result.status === 'fulfilled') continue
-      const key = batch[index]
-      if (key === undefined) continue
-      this.#garbage.push(key)
-      this.#logger.warn(`could not delete ${key}; it is tried again later`, { error: messageOf(result.reason) })
-    }
+    const failed = results.flatMap((result, index) =>
+      result.status === 'rejected' ? [{ key: batch[index] ?? '', reason: messageOf(result.reason) }] : [],
+    )
+    // A store that deletes nothing for days: the sweep of the next start finds the rest (C8).
+    this.#garbage = [...failed.map((one) => one.key), ...this.#garbage].slice(-MOST_GARBAGE)
+    const [first] = failed
+    if (first !== undefined) throw new RetryableError(`could not delete ${first.key}: ${first.reason}`)
   }
 }
 
 /** Everything in the store that a completed checkpoint refers to. */
-export function keysOf(completed: Completed): string[] {
-  const keys = completed.reference === undefined ? [] : [completed.reference.key]
-  for (const operator of completed.manifest.operators) {
-    for (const blob of operator.state?.blobs ?? []) keys.push(blob.key)
-  }
-  return keys
+export function keysOf(completed: Completed): readonly string[] {
+  return keysOfCheckpoint(storedOf(completed))
+}
+
+function storedOf({ manifest, reference }: Completed): StoredCheckpoint {
+  return { manifest, manifestKey: reference?.key }
 }

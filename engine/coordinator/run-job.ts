@@ -10,18 +10,25 @@ import {
   type CheckpointStore,
   type Runtime,
 } from '../api/index.ts'
-import { decidePreflight, type OperatorFacts } from '../checkpoint/preflight.ts'
+import {
+  decidePreflight,
+  type OperatorFacts,
+  type PreflightDecision,
+  type PreflightFacts,
+} from '../checkpoint/preflight.ts'
+import { isDeliveryOnly } from '../checkpoint/recovery.ts'
 import { DEFAULT_RESTART_STRATEGY } from '../checkpoint/restart.ts'
 import { DEFAULT_CHECKPOINT_POLICY } from '../checkpoint/trigger.ts'
 import type { HolderIdentity, LogEntry } from '../checkpoint/log-entry.ts'
 import type { Manifest } from '../checkpoint/manifest.ts'
 import { buildJob, MAX_PARALLELISM, type BuiltJob, type JobDefinition } from '../graph/define-job.ts'
 import { getBlob } from './blobs.ts'
+import { CheckpointRequests } from './checkpoint-requests.ts'
 import { committablesByOperator } from './committing.ts'
 import { Entries } from './entries.ts'
-import { loadManifest } from './generation.ts'
 import { JobLog } from './job-log.ts'
 import { probeStore } from './probe.ts'
+import { loadManifest } from './recovery.ts'
 import { runSession, type SessionEnd } from './session.ts'
 
 export interface RunOptions {
@@ -39,8 +46,12 @@ export interface RunOptions {
   readonly acceptLoss?: number | null
   readonly drop?: readonly string[]
   readonly takeOver?: boolean
-  /** Graceful stop: one last checkpoint, all of it committed. */
+  /** Graceful stop: one last checkpoint, all of it committed; the run ends STOPPED. */
   readonly stopSignal: AbortSignal
+  /** No last checkpoint; the run ends CANCELED. Commits that cannot be made within seconds stay due: the next run delivers them. */
+  readonly cancelSignal?: AbortSignal
+  /** For checkpoints asked for by hand. */
+  readonly requests?: CheckpointRequests
   onEvent?(event: RunEvent): void
 }
 
@@ -56,6 +67,8 @@ export type RunEnd = SessionEnd | { readonly state: 'ALREADY_FINISHED' }
 const WATCH_MS = 5_000
 const WATCH_PAUSE_MS = 250
 const DEFAULT_RETAINED = 3
+/** How often a log that goes on meanwhile is looked at anew. */
+const PREFLIGHT_LOOKS = 10
 
 /**
  * @throws TerminalError the job is refused (nothing was written, nobody was fenced); FencedError another run holds the job;
@@ -68,12 +81,13 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
   const reused = log.newest?.settings ?? {}
   const built = buildJob(definition, options.settings, reused)
   reportReused(options, built.settings, reused)
-  await validateConnectors(options, built)
-  const refusal = await preflight(options, built, log)
-  if (refusal === 'already-finished') return { state: 'ALREADY_FINISHED' }
+  if ((await preflight(options, built, log)) === 'already-finished') return { state: 'ALREADY_FINISHED' }
+  await validateConnectors(options, built, log.newest)
   await probeStore(store, job, runtime)
   const entries = new Entries(entryFacts(options, built, log.newest), runtime)
   const { retained, ...policy } = definition.checkpoint ?? {}
+  const requests = options.requests ?? new CheckpointRequests()
+  using _closed = { [Symbol.dispose]: () => requests.close('the run is over') }
   const end = await runSession({
     job,
     graph: built.graph,
@@ -88,6 +102,9 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
     baseDirectory: options.baseDirectory,
     dropped: options.drop ?? [],
     stopSignal: options.stopSignal,
+    cancelSignal: options.cancelSignal ?? new AbortController().signal,
+    requests,
+    recheck: (started) => recheck(options, built, started),
     onCompleted: (manifest) => options.onEvent?.({ kind: 'completed', checkpoint: manifest.checkpoint, manifest }),
     onRunning: (generation, restored) => options.onEvent?.({ kind: 'running', generation, restored }),
     onRestart: (failure, delayMs, restarts) => options.onEvent?.({ kind: 'restarting', restarts, delayMs, failure }),
@@ -110,8 +127,10 @@ function reportReused(
   if (reused.length > 0) options.onEvent?.({ kind: 'settings', reused: Object.fromEntries(reused) })
 }
 
-async function validateConnectors(options: RunOptions, built: BuiltJob): Promise<void> {
+/** Nothing is read any more once the input has ended: a source that is gone does not hold up what is only to be delivered. */
+async function validateConnectors(options: RunOptions, built: BuiltJob, newest: LogEntry | undefined): Promise<void> {
   const { runtime, baseDirectory, definition, stopSignal } = options
+  const isDelivery = newest !== undefined && isDeliveryOnly(newest, options.restore ?? 'latest')
   const job = parseJobId(definition.id)
   for (const node of built.graph.nodes) {
     const context = {
@@ -122,34 +141,55 @@ async function validateConnectors(options: RunOptions, built: BuiltJob): Promise
       logger: runtime.logger,
       signal: stopSignal,
     }
-    if (node.kind === 'source') await node.source.validate(context)
+    if (node.kind === 'source' && !isDelivery) await node.source.validate(context)
     if (node.kind === 'sink') await node.sink.validate(context)
   }
 }
 
 async function preflight(options: RunOptions, built: BuiltJob, log: JobLog): Promise<'start' | 'already-finished'> {
-  const { newest } = log
+  for (let look = 1; ; look += 1) {
+    const { newest } = log
+    const holderAlive = newest === undefined || newest.kind === 'ended' ? false : await isAlive(options, newest, log)
+    try {
+      const decision = await askPreflight(options, built, { newest, holderAlive })
+      if (decision.kind !== 'refuse') return decision.kind
+      throw decision.exitCode === 3 ? new FencedError(decision.reason) : new TerminalError(decision.reason)
+    } catch (error) {
+      // A job that runs retires what an older entry refers to: missing is only what the newest one misses.
+      const isFromOlder = error instanceof CorruptCheckpointError && (await log.refresh())?.seq !== newest?.seq
+      if (!isFromOlder || look >= PREFLIGHT_LOOKS) throw error
+    }
+  }
+}
+
+/** The preflight's questions again, of what our `started` entry carries. */
+async function recheck(options: RunOptions, built: BuiltJob, started: LogEntry): Promise<void> {
+  const decision = await askPreflight(options, built, { newest: started, holderAlive: false })
+  if (decision.kind === 'refuse') throw new TerminalError(decision.reason)
+}
+
+async function askPreflight(
+  options: RunOptions,
+  built: BuiltJob,
+  { newest, holderAlive }: Pick<PreflightFacts, 'newest' | 'holderAlive'>,
+): Promise<PreflightDecision> {
   const restore = options.restore ?? 'latest'
-  // What another job's log names is not looked for here.
-  const mine = newest?.job === options.definition.id ? newest : undefined
-  const decision = decidePreflight({
+  return decidePreflight({
     job: options.definition.id,
     newest,
-    holderAlive: newest === undefined || newest.kind === 'ended' ? false : await isAlive(options, newest, log),
+    holderAlive,
     takeOver: options.takeOver ?? false,
     planHash: built.planHash,
     settings: built.settings,
     operators: built.graph.nodes.map(operatorFacts),
-    dueSinks: await dueSinks(options, mine),
-    manifest: await manifestToRestore(options, mine, restore),
+    dueSinks: await dueSinks(options, newest),
+    manifest: await manifestToRestore(options, newest, restore),
     maxParallelism: MAX_PARALLELISM,
     restore,
     acceptDuplicates: options.acceptDuplicates ?? false,
     acceptLoss: options.acceptLoss ?? null,
     drop: options.drop ?? [],
   })
-  if (decision.kind !== 'refuse') return decision.kind
-  throw decision.exitCode === 3 ? new FencedError(decision.reason) : new TerminalError(decision.reason)
 }
 
 /** Sinks with commits that are completed and not known to be committed. @throws CorruptCheckpointError */
@@ -184,6 +224,8 @@ async function manifestToRestore(
   if (chosen === undefined) return undefined
   try {
     const { manifest } = await loadManifest(options.store, chosen)
+    // No task will read it.
+    if (isDeliveryOnly(newest, restore)) return manifest
     for (const blob of manifest.operators.flatMap((one) => one.state?.blobs ?? [])) await getBlob(options.store, blob)
     return manifest
   } catch (error) {
@@ -221,16 +263,12 @@ function entryFacts(
 ): ConstructorParameters<typeof Entries>[0] {
   const restore = options.restore ?? 'latest'
   const isRollback = newest !== undefined && restore !== 'latest' && restore !== newest.retained.at(-1)?.checkpoint
-  const lineage =
-    newest === undefined || isRollback
-      ? parseLineageId(options.runtime.random.token(12))
-      : parseLineageId(newest.lineage)
   const scopes = built.graph.nodes.flatMap((node) =>
     node.kind === 'sink' ? [{ operator: node.id, scope: node.sink.scope(1) }] : [],
   )
   return {
     job: options.definition.id,
-    lineage,
+    newLineage: parseLineageId(options.runtime.random.token(12)),
     holder: options.holder,
     settings: built.settings,
     codeIdentity: options.codeIdentity,

@@ -1,7 +1,8 @@
 /**
- * One process's hold on a job: preflight, start, recovery, attempts and restarts, ending. Each attempt is a generation of its own.
+ * One process's hold on a job: generations, one after another, until the job ends. Each is a start of its own.
  *
- *   preflight ─▶ started ─▶ commit due ─▶ committed ─▶ abort stale ─▶ [attempt ─▶ restart: started …] ─▶ ended
+ *   started ─▶ recover ─▶ attempt ─┬▶ restart: alive, pause, started … ─▶ …
+ *                                  └▶ ended
  */
 import {
   CorruptCheckpointError,
@@ -9,25 +10,21 @@ import {
   InDoubtError,
   InvariantViolation,
   messageOf,
-  TaskFailure,
   TerminalError,
   unreachable,
-  type CheckpointStore,
-  type Runtime,
 } from '../api/index.ts'
-import { decideRestart, type RestartStrategy } from '../checkpoint/restart.ts'
-import { runGeneration, type GenerationOptions } from './generation.ts'
+import { decideRestart, NO_FAILURES, rememberFailure, type RestartStrategy } from '../checkpoint/restart.ts'
+import type { AttemptEnd } from './attempt.ts'
+import { whenAborted } from './deadline.ts'
+import { runGeneration } from './generation.ts'
+import type { GenerationOptions } from './generation-scope.ts'
+import { Pulse } from './pulse.ts'
 
 export type SessionEnd =
-  | { readonly state: 'FINISHED' | 'STOPPED' }
+  | { readonly state: 'FINISHED' | 'STOPPED' | 'CANCELED' }
   | { readonly state: 'FAILED'; readonly reason: string; readonly cause: unknown }
 
-/** Bounds what the failure-rate strategy looks back on (C8). */
-const FAILURES_REMEMBERED = 1_000
-
-export interface SessionOptions extends Omit<GenerationOptions, 'restarts'> {
-  readonly store: CheckpointStore
-  readonly runtime: Runtime
+export interface SessionOptions extends Omit<GenerationOptions, 'restarts' | 'pulse' | 'preflightSeq' | 'onChecked'> {
   readonly restart: RestartStrategy
   onRestart(failure: unknown, delayMs: number, restarts: number): void
 }
@@ -37,33 +34,34 @@ export interface SessionOptions extends Omit<GenerationOptions, 'restarts'> {
  * @throws FencedError, InDoubtError, InvariantViolation: the process must exit and appends nothing more
  */
 export async function runSession(options: SessionOptions): Promise<SessionEnd> {
-  const { runtime } = options
-  const failuresAtMs: number[] = []
-  let inARow = 0
+  const { runtime, entries, log } = options
+  await using pulse = new Pulse(log, entries, runtime)
+  using _stopping = whenAborted(options.stopSignal, () => entries.enter('stopping'))
+  let history = NO_FAILURES
+  let preflightSeq: number | undefined = log.newest?.seq ?? 0
+  const onChecked = (): void => {
+    preflightSeq = undefined
+  }
   for (let restarts = 0; ; restarts += 1) {
     const startedAtMs = runtime.clock.monotonicMs()
-    const wasStopping = options.stopSignal.aborted
-    const result = await attemptOnce({ ...options, restarts })
+    const result = await attemptOnce({ ...options, restarts, pulse, preflightSeq, onChecked })
     if (result.kind === 'ended') return result.end
-    failuresAtMs.push(runtime.clock.monotonicMs())
-    if (failuresAtMs.length > FAILURES_REMEMBERED) failuresAtMs.shift()
-    options.entries.failed(options.log.newest?.generation ?? 0, messageOf(result.failure))
+    const { failure } = result
+    const wasStopping = options.stopSignal.aborted
     const nowMs = runtime.clock.monotonicMs()
-    inARow = nowMs - startedAtMs >= resetMsOf(options.restart) ? 1 : inARow + 1
-    const decision = decideRestart(options.restart, {
-      failuresAtMs,
-      nowMs,
-      inARow,
-      random: runtime.random.next(),
-    })
+    history = rememberFailure(options.restart, history, { startedAtMs, nowMs })
+    entries.failed(log.newest?.generation ?? 0, messageOf(failure))
+    const decision = decideRestart(options.restart, { history, nowMs, random: runtime.random.next() })
     switch (decision.kind) {
       case 'give-up':
-        return { state: 'FAILED', reason: `${messageOf(result.failure)} (${decision.reason})`, cause: result.failure }
+        return { state: 'FAILED', reason: `${messageOf(failure)} (${decision.reason})`, cause: failure }
       case 'restart':
-        if (wasStopping) return { state: 'FAILED', reason: messageOf(result.failure), cause: result.failure }
-        options.onRestart(result.failure, decision.delayMs, restarts + 1)
-        // Stopped meanwhile: one more attempt at once, since STOPPED says that all that had completed is delivered (F25).
-        await runtime.timers.sleep(decision.delayMs, options.stopSignal).catch(() => undefined)
+        options.onRestart(failure, decision.delayMs, restarts + 1)
+        entries.enter('restarting')
+        // The failure is in the log while it is waited, not only after.
+        await pulse.now()
+        await pause(options, decision.delayMs, wasStopping)
+        if (options.cancelSignal.aborted) return { state: 'CANCELED' }
         break
       default:
         unreachable(decision)
@@ -71,29 +69,37 @@ export async function runSession(options: SessionOptions): Promise<SessionEnd> {
   }
 }
 
-function resetMsOf(strategy: RestartStrategy): number {
-  return strategy.kind === 'exponential-delay' ? strategy.resetMs : Number.POSITIVE_INFINITY
+/**
+ * A stop that comes behind the failure cuts it short: the last checkpoint needs an attempt. One that was there before does not, or
+ * failures would follow each other without a pause.
+ */
+async function pause(
+  { runtime, stopSignal, cancelSignal }: SessionOptions,
+  delayMs: number,
+  wasStopping: boolean,
+): Promise<void> {
+  const signals = wasStopping ? [cancelSignal] : [cancelSignal, stopSignal]
+  await runtime.timers.sleep(delayMs, AbortSignal.any(signals)).catch(() => undefined)
 }
 
 type Once =
   | { readonly kind: 'ended'; readonly end: SessionEnd }
   | { readonly kind: 'failed'; readonly failure: unknown }
 
+const END_STATES = { finished: 'FINISHED', stopped: 'STOPPED', canceled: 'CANCELED' } as const satisfies Record<
+  AttemptEnd,
+  string
+>
+
 async function attemptOnce(options: GenerationOptions): Promise<Once> {
   try {
-    const end = await runGeneration(options)
-    return { kind: 'ended', end: { state: end === 'finished' ? 'FINISHED' : 'STOPPED' } }
+    return { kind: 'ended', end: { state: END_STATES[await runGeneration(options)] } }
   } catch (error) {
     if (error instanceof FencedError || error instanceof InDoubtError || error instanceof InvariantViolation)
       throw error
-    if (error instanceof TaskFailure) return { kind: 'failed', failure: error }
-    // What is damaged in the store is damaged the next time too.
+    // Trying again reads the same bytes; nothing older is used on our own.
     if (error instanceof TerminalError || error instanceof CorruptCheckpointError)
-      return { kind: 'ended', end: failed(error) }
+      return { kind: 'ended', end: { state: 'FAILED', reason: error.message, cause: error } }
     return { kind: 'failed', failure: error }
   }
-}
-
-function failed(error: Error): SessionEnd {
-  return { state: 'FAILED', reason: error.message, cause: error }
 }

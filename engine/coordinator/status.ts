@@ -2,20 +2,11 @@
  * What the store says of a job, whether a process runs it or not.
  */
 import type { CheckpointStore, Runtime } from '../api/index.ts'
-import type { HolderIdentity, LogEntry } from '../checkpoint/log-entry.ts'
+import { jobStateOf, type JobState } from '../checkpoint/job-state.ts'
+import type { HolderIdentity } from '../checkpoint/log-entry.ts'
 import { sourcePositionsOf } from '../checkpoint/commit-permit.ts'
-import { loadManifest } from './generation.ts'
 import { JobLog } from './job-log.ts'
-
-export type JobState =
-  | 'STARTING'
-  | 'RUNNING'
-  | 'RESTARTING'
-  | 'STOPPING'
-  | 'FINISHED'
-  | 'STOPPED'
-  | 'CANCELED'
-  | 'FAILED'
+import { loadManifest } from './recovery.ts'
 
 export interface JobStatus {
   readonly job: string
@@ -58,7 +49,7 @@ export async function readStatus(
   return {
     job: newest.job,
     lineage: newest.lineage,
-    state: stateOf(newest),
+    state: jobStateOf(newest),
     generation: newest.generation,
     parallelism: newest.parallelism,
     lastCompleted:
@@ -81,10 +72,4 @@ export async function readStatus(
     settings: newest.settings,
     ...(failure === undefined ? {} : { failure }),
   }
-}
-
-function stateOf(newest: LogEntry): JobState {
-  if (newest.end !== undefined) return newest.end.state
-  if (newest.kind === 'started') return newest.restarts > 0 ? 'RESTARTING' : 'STARTING'
-  return newest.retained.at(-1)?.final === true ? 'STOPPING' : 'RUNNING'
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { recoverySteps } from '../../engine/checkpoint/recovery.ts'
+import { isDeliveryOnly, recoverySteps } from '../../engine/checkpoint/recovery.ts'
 import { sampleEntry, sampleRetained } from './samples.ts'
 
 const three = sampleEntry({ retained: [sampleRetained(3), sampleRetained(4), sampleRetained(6)], committedThrough: 3 })
@@ -73,6 +73,13 @@ test('a final checkpoint that is rolled back is not the end', () => {
   const final = sampleEntry({ retained: [sampleRetained(1), sampleRetained(2, { final: true })], committedThrough: 2 })
   expect(kinds(final, 1).at(-1)).toBe('run')
   expect(kinds(final, 'none').at(-1)).toBe('run')
+})
+
+test('only a final checkpoint that is not rolled back leaves nothing but to deliver', () => {
+  const final = sampleEntry({ retained: [sampleRetained(1), sampleRetained(2, { final: true })] })
+  expect([isDeliveryOnly(final, 'latest'), isDeliveryOnly(final, 2)]).toEqual([true, true])
+  expect([isDeliveryOnly(final, 'none'), isDeliveryOnly(final, 1)]).toEqual([false, false])
+  expect([isDeliveryOnly(three, 'latest'), isDeliveryOnly(sampleEntry(), 'latest')]).toEqual([false, false])
 })
 
 test('restoring what is not retained, and recovery from another entry than a start, are bugs', () => {

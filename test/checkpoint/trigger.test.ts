@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import {
   decideFlight,
   decideTrigger,
+  triggerWaitMs,
   type CheckpointPolicy,
   type TriggerDecision,
   type TriggerFacts,
@@ -66,4 +67,13 @@ test('as many failures in a row as are tolerated are tolerated, one more fails t
   expect(kinds).toEqual(['abandon', 'abandon', 'fail', 'fail'])
   const none = { ...policy, toleratedFailures: 0 }
   expect(decideFlight(none, { ageMs: 0, failuresInARow: 0, isDeclined: true }).kind).toBe('fail')
+})
+
+test('what says by itself that it is over is not looked at; pause and interval are slept through', () => {
+  const waits = (state: State, event: Event): number => triggerWaitMs(policy, { ...states[state], ...events[event] })
+  expect(waits('in flight', 'interval over')).toBe(Number.POSITIVE_INFINITY)
+  expect(waits('too many uncommitted', 'wanted')).toBe(Number.POSITIVE_INFINITY)
+  expect(waits('pausing', 'wanted')).toBe(1)
+  expect(waits('free', 'nothing')).toBe(1)
+  expect(waits('free', 'wanted')).toBe(0)
 })

@@ -1,5 +1,5 @@
 /** `sluice run` and `sluice status` as a shell sees them: what is printed where, and the exit codes. */
-import { chmodSync, existsSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { ENDLESS, QUICKSTART, Workplace } from './command.ts'
@@ -20,6 +20,15 @@ test('a finished job exits 0, writes its output once, and is finished when it is
   expect(again.err).toMatch(/settings of the last run are used again: .*input/)
   expect(again.err).toMatch(/has finished before/)
   expect(place.visible('out')).toEqual(lines)
+})
+
+test('a finished job whose input is gone is still finished', async () => {
+  using place = new Workplace()
+  place.write('in.ndjson', '{"name":"a"}\n')
+  expect((await place.sluice('run', QUICKSTART, ...SETTINGS)).code).toBe(0)
+  rmSync(join(place.directory, 'in.ndjson'))
+  const again = await place.sluice('run', QUICKSTART)
+  expect(again).toMatchObject({ code: 0, err: expect.stringContaining('has finished before') })
 })
 
 test('with --json events are JSON lines on stdout, and nothing else is', async () => {

@@ -65,7 +65,7 @@ test('the log of another job is refused (F28)', async () => {
   writeFileSync(arena.path('in', 'a.txt'), 'a line\n')
   const run = await arena.run(2, { job: 'lines' })
   refusals += 1
-  expect(run.said).toContain('belongs to job \\"kills\\", not \\"lines\\"')
+  expect(run.said).toContain('was written by job \\"kills\\"')
   facts += arena.expectComplete()
 })
 

@@ -1,0 +1,46 @@
+/** Lives until one is found that violates something: what a checker says of a mutant. Loaded once for each mutant. */
+import { live, type Plan } from './life.ts'
+import { planOf } from './random-plan.ts'
+
+interface Found {
+  readonly lives: number
+  readonly violation: string | undefined
+}
+
+export async function hunt(mostLives: number): Promise<Found> {
+  let lives = 0
+  for await (const plan of plans()) {
+    if (lives >= mostLives) break
+    lives += 1
+    const [violation] = (await live(plan)).violations
+    if (violation !== undefined) return { lives, violation }
+  }
+  return { lives, violation: undefined }
+}
+
+async function* plans(): AsyncGenerator<Plan> {
+  yield* simplePlans(1, 6)
+  yield* sweeperPlans()
+  yield* simplePlans(7, Number.POSITIVE_INFINITY)
+}
+
+function* simplePlans(from: number, to: number): Generator<Plan> {
+  for (let seed = from; seed <= to; seed += 1) {
+    yield { seed, strikes: [{ effect: 24 + ((seed * 13) % 75), moment: 'after', kind: 'kill' }] }
+    yield planOf(seed)
+  }
+}
+
+/** The second process is paused in its sweep and woken while the third one works. */
+export async function* sweeperPlans(): AsyncGenerator<Plan> {
+  const crash = { effect: 66, moment: 'before', kind: 'kill' } as const
+  const effects = (await live({ seed: 5, strikes: [crash] })).effects[1] ?? []
+  for (const [index, name] of effects.entries()) {
+    if (!/^store\.(list|delete) job\/blob\//.test(name)) continue
+    for (const moment of ['before', 'after'] as const) {
+      for (const wakeAfter of [56, 60, 64, 68, 80]) {
+        yield { seed: 5, strikes: [crash, { effect: index + 1, moment, kind: 'pause' }], wakeAfter }
+      }
+    }
+  }
+}

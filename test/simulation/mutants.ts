@@ -1,0 +1,135 @@
+/**
+ * Seeded bugs, each by name: an edit of the engine's own source that the simulation must find. An edit that does not apply any more is an
+ * error, so the list follows the code.
+ */
+
+export interface Edit {
+  readonly file: string
+  readonly find: string
+  readonly replace: string
+}
+
+const ATTEMPT = 'engine/coordinator/attempt.ts'
+const PORT = 'engine/coordinator/port.ts'
+const RECOVERY = 'engine/checkpoint/recovery.ts'
+const LEFTOVERS = 'engine/coordinator/leftovers.ts'
+const APPEND = 'engine/checkpoint/append.ts'
+const OPEN_TASK = 'engine/task/open-task.ts'
+const SOURCE_PORT = 'engine/task/source-port.ts'
+const SINK_PORT = 'engine/task/sink-port.ts'
+
+const COMMIT_DUE = "    ...due.map((checkpoint): RecoveryStep => ({ kind: 'commit', checkpoint })),\n"
+const APPEND_COMPLETED = '    const entry = await log.append((seq, newest) =>'
+const POSITION = 'this.#stateOf(polled.split).position = polled.after'
+
+const edit = (file: string, find: string, replace: string): readonly Edit[] => [{ file, find, replace }]
+
+export const MUTANTS: Readonly<Record<string, readonly Edit[]>> = {
+  'commit before completion': edit(
+    PORT,
+    APPEND_COMPLETED,
+    `    await this.commit({ permit: { checkpoint, generation, sourcePositions: [] } as never, manifest, oldestRetained: manifest })\n${APPEND_COMPLETED}`,
+  ),
+  'due commits skipped at recovery': edit(RECOVERY, COMMIT_DUE, ''),
+  'abort instead of commit at recovery': [
+    ...edit(RECOVERY, COMMIT_DUE, ''),
+    ...edit(LEFTOVERS, 'const keep = retained.all().map((one) => one.manifest)', 'const keep: Manifest[] = []'),
+  ],
+  'leftovers not aborted': edit(
+    LEFTOVERS,
+    'return this.#abort(permitToAbort(entry), entry, entry.generation)',
+    'return true',
+  ),
+  'keyed state not restored': edit(
+    OPEN_TASK,
+    'backend.restore(options.restored.checkpoint, handles, new Map(loaded))',
+    'void backend',
+  ),
+  'writer state not restored': edit(
+    OPEN_TASK,
+    'const restored = writerStateOf(node, restoredOf(options, node.id))',
+    'const restored: readonly unknown[] = []; void writerStateOf',
+  ),
+  'position one too far': edit(SOURCE_PORT, POSITION, `${POSITION} as number + 1`),
+  'position one too near': edit(SOURCE_PORT, POSITION, `${POSITION} as number - 1`),
+  'swallowed commit error': edit(
+    'engine/coordinator/committing.ts',
+    "return requests.map(() => ({ kind: 'unknown', cause }))",
+    "return requests.map(() => ({ kind: 'committed' }))",
+  ),
+  'unclear commit taken for committed': edit(
+    'engine/checkpoint/commit-outcome.ts',
+    'cause = outcome.cause\n        indexes.push(index)\n        break\n      default:',
+    'cause = outcome.cause\n        break\n      default:',
+  ),
+  'end of input not in the cut': edit('engine/task/checkpoints.ts', 'ended: ended.has(id)', 'ended: false'),
+  'settled before durable': edit(
+    ATTEMPT,
+    'this.#committedThrough = event.checkpoint\n',
+    "this.#committedThrough = event.checkpoint\n        this.#options.toTask({ kind: 'settled', through: event.checkpoint })\n",
+  ),
+  'forgotten before durable': edit(
+    PORT,
+    'return commitCheckpoint(permit, manifest, sinks, commitEnvironment)',
+    'return commitCheckpoint(permit, manifest, sinks, commitEnvironment).then(() => this.#forget(manifest.checkpoint))',
+  ),
+  'forgotten at recovery before the log says committed': edit(
+    RECOVERY,
+    COMMIT_DUE,
+    `${COMMIT_DUE}    ...only(all.length > 0, { kind: 'forget', checkpoints: all }),\n`,
+  ),
+  'retired before the entry is durable': edit(
+    PORT,
+    APPEND_COMPLETED,
+    `    retained.drop(choice.retired)\n    await retained.collect()\n${APPEND_COMPLETED}`,
+  ),
+  'committables of an abandoned checkpoint dropped': edit(
+    SINK_PORT,
+    'const id = parseCheckpointId(checkpoint)\n    try {',
+    'const id = parseCheckpointId(checkpoint)\n    this.#carried.length = 0\n    try {',
+  ),
+  'names without the generation': edit('engine/task/external-name.ts', 'pad(parts.generation, 8)', 'pad(1, 8)'),
+  'sweep by list': edit('engine/checkpoint/sweep.ts', 'owner < sweeper && ', ''),
+  'a fenced generation goes on': edit(
+    APPEND,
+    "return { kind: 'fenced', by: found.generation }",
+    "return { kind: 'try-next' }",
+  ),
+  'an entry whose reply was lost is appended again': edit(
+    APPEND,
+    "return { kind: 'appended', replyWasLost: true }",
+    "return { kind: 'try-next' }",
+  ),
+  'commits of two checkpoints side by side': edit(ATTEMPT, 'if (this.#committing) return\n', ''),
+  'no bound of uncommitted epochs': edit(
+    'engine/checkpoint/trigger.ts',
+    "if (facts.uncommitted >= policy.maxUncommittedEpochs) return { kind: 'wait', for: 'commits' }",
+    '',
+  ),
+  'ended before the last forget': edit(
+    'engine/coordinator/generation.ts',
+    'await Promise.all([scope.storeChores.finish(), scope.sinkChores.finish()])',
+    '',
+  ),
+  'ended before the last commit': edit(
+    ATTEMPT,
+    'this.#last !== undefined && this.#settledThrough >= this.#last.checkpoint',
+    'this.#last !== undefined',
+  ),
+  'source acknowledged to the newest checkpoint': edit(
+    PORT,
+    'oldestRetained: retained.oldest ?? manifest',
+    'oldestRetained: manifest',
+  ),
+  'checkpoint numbers begin anew': edit(PORT, 'nextCheckpoint: checkpoint + 1', 'nextCheckpoint: 1'),
+  'due checkpoints are not retained': edit(
+    'engine/checkpoint/retention.ts',
+    'index >= firstKept || one.checkpoint > committedThrough',
+    'index >= firstKept',
+  ),
+  'unclean scopes grow with every start': edit(
+    'engine/coordinator/entries.ts',
+    'mergeScopes(newest?.unclean ?? [])',
+    'newest?.unclean ?? []',
+  ),
+}
