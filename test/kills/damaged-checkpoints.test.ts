@@ -41,7 +41,7 @@ test.each(cases.filter(([damage, part]) => part !== 'log entry' || damage !== 'm
     using arena = new Arena()
     const first = arena.start({
       settings: MANY,
-      strikes: [{ match: `link ${LOG}/`, nth: 9, moment: 'after', how: 'KILL' }],
+      strikes: [{ match: 'rename counts/part', nth: 6, how: 'KILL' }],
     })
     await first.expectCode(null)
     const newest = arena.newest().retained.at(-1)

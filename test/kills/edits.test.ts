@@ -9,7 +9,7 @@ let refusals = 0
 
 async function interrupted(): Promise<Arena> {
   const arena = new Arena()
-  await arena.killed({ match: `link ${LOG}/`, nth: 6, moment: 'after', how: 'KILL' })
+  await arena.killed({ match: 'rename evens/part', nth: 5, how: 'KILL' })
   return arena
 }
 

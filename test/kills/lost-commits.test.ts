@@ -1,14 +1,14 @@
 /** Prepared data that somebody removed after its checkpoint had completed (F18): FAILED with all that is known, output frozen, a way out. */
 import { readFileSync, renameSync, rmSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { Arena, FACTS, LOG, REPLAY, tell } from './harness.ts'
+import { Arena, FACTS, REPLAY, tell } from './harness.ts'
 
 let facts = 0
 let lost = 0
 
-/** A crash between `completed` and its commits, then all hidden files of one sink are taken away. */
+/** A crash between `completed` and the first of its commits, then all hidden files of one sink are taken away. */
 async function lose(arena: Arena): Promise<{ readonly checkpoint: number; readonly removed: readonly string[] }> {
-  await arena.killed({ match: `link ${LOG}/`, nth: 6, moment: 'after', how: 'KILL' })
+  await arena.killed({ match: 'rename counts/part', nth: 4, how: 'KILL' })
   const checkpoint = arena.newest().retained.at(-1)?.checkpoint ?? 0
   const due = arena.hidden('counts').filter((name) => name.endsWith('.part'))
   const removed = [...due, ...due.map((name) => name.replace(/\.part$/, '.keep'))].filter((name) =>

@@ -12,6 +12,8 @@ interface Case {
 }
 
 const entry = `link ${LOG}/`
+/** Before it an epoch that is not empty is completed and not committed. */
+const due = 'rename counts/part'
 const killed = (match: string, nth: number, moment: 'before' | 'after', finds: RegExp): Case => ({
   strikes: [{ match, nth, moment, how: 'KILL' }],
   isKilled: true,
@@ -19,9 +21,9 @@ const killed = (match: string, nth: number, moment: 'before' | 'after', finds: R
 })
 
 const cases: Readonly<Record<Mistake, Case>> = {
-  'commit before completion': killed(entry, 6, 'before', /visible of \d+ completed/),
-  'abort instead of commit at recovery': killed(entry, 6, 'after', /deep-equal|visible of/),
-  'no commit at recovery': killed(entry, 6, 'after', /deep-equal|visible of/),
+  'commit before completion': killed('rename counts/part', 3, 'after', /visible of \d+ completed/),
+  'abort instead of commit at recovery': killed(due, 4, 'before', /deep-equal|visible of/),
+  'no commit at recovery': killed(due, 4, 'before', /deep-equal|visible of/),
   'leftovers not aborted': killed('link counts/.*keep', 5, 'after', /\.part/),
   'swallowed commit error': {
     strikes: [{ match: 'rename evens/part', nth: 4, moment: 'before', how: 'EIO' }],
@@ -68,7 +70,7 @@ interface Cut {
   readonly edit: (operator: Operator, before: Operator | undefined) => Operator
 }
 
-const completed: Strike = { match: entry, nth: 6, moment: 'after', how: 'KILL' }
+const completed: Strike = { match: due, nth: 4, moment: 'before', how: 'KILL' }
 
 /** Mistakes of a cut, seeded into a checkpoint that is sound: what it holds is changed in the log while nobody runs. */
 const cuts: Readonly<Record<string, Cut>> = {

@@ -2,8 +2,7 @@
  * Seeded mistakes of the job under test (KILLS_MISTAKE), which the checks of the kill tests must find: each is one that an engine, a sink
  * or a source could make.
  */
-import { unlink } from 'node:fs'
-import { rename } from 'node:fs/promises'
+import { rename, unlink } from 'node:fs'
 import { join } from 'node:path'
 import type { Committer, Sink, SinkWriter } from 'sluice'
 import type { FilePart } from 'sluice/sinks/file'
@@ -50,7 +49,7 @@ function early<In>(writer: SinkWriter<In, FilePart>): Partial<SinkWriter<In, Fil
   return {
     prepareCommit: async (epoch) => {
       const parts = await writer.prepareCommit(epoch)
-      for (const part of parts) await rename(join(part.directory, hiddenPart(part.name)), visibleOf(part))
+      for (const part of parts) await renamed(join(part.directory, hiddenPart(part.name)), visibleOf(part))
       return parts
     },
   }
@@ -123,7 +122,13 @@ export function mistakenSource(sound: PacedSource): PacedSource {
   }
 }
 
-/** By the callback, which strikes see. */
+/** These go by callbacks, which strikes see. */
+function renamed(from: string, to: string): Promise<void> {
+  return new Promise((resolve) => {
+    rename(from, to, () => resolve())
+  })
+}
+
 function removed(path: string): Promise<void> {
   return new Promise((resolve) => {
     unlink(path, () => resolve())

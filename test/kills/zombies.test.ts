@@ -103,7 +103,7 @@ test.each(Object.entries(SWEEPS))(
   async (_name, strike) => {
     using arena = new Arena()
     // Debris to be swept: a blob and prepared files of a checkpoint that did not complete.
-    await arena.killed({ match: `link ${LOG}/`, nth: 6, how: 'KILL' })
+    await arena.killed({ match: 'rename .sluice/kills/blob/', nth: 4, moment: 'after', how: 'KILL' })
     const sweeper = arena.start({ settings: SLOW, strikes: [strike] })
     expect(await sweeper.untilStopped()).toBe(true)
     const successor = arena.start({
