@@ -33,6 +33,8 @@ export type RetainedCheckpoint = {
 export interface UncleanScope {
   readonly operator: string
   readonly generation: number
+  /** That generation's; left out: the entry's. */
+  readonly lineage?: LineageId
   /** base64 of `Sink.scope()` */
   readonly scope: string
 }

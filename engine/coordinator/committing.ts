@@ -9,6 +9,8 @@
  */
 import {
   assert,
+  FencedError,
+  InvariantViolation,
   messageOf,
   TerminalError,
   unreachable,
@@ -187,7 +189,8 @@ async function ask(
   try {
     return await sink.committer.commit(permit, requests)
   } catch (cause) {
-    if (cause instanceof TerminalError) throw cause
+    if (cause instanceof TerminalError || cause instanceof FencedError || cause instanceof InvariantViolation)
+      throw cause
     return requests.map(() => ({ kind: 'unknown', cause }))
   }
 }

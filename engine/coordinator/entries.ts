@@ -56,6 +56,7 @@ export class Entries {
     const mine = facts.scopes.map(({ operator, scope }): UncleanScope => ({
       operator,
       generation,
+      lineage: facts.lineage,
       scope: Buffer.from(scope).toString('base64'),
     }))
     return {

@@ -1,13 +1,20 @@
 /**
  * One generation from its `started` entry to its end: recovery in the order that loses nothing, then the attempt.
  */
-import { assert, messageOf, TaskFailure, type CheckpointStore, type Runtime } from '../api/index.ts'
+import {
+  assert,
+  messageOf,
+  TaskFailure,
+  type CheckpointStore,
+  type GenerationScope,
+  type Runtime,
+} from '../api/index.ts'
 import { permitForRecovered, permitToAbort, permitToAbortOwn } from '../checkpoint/commit-permit.ts'
 import type { LogEntry } from '../checkpoint/log-entry.ts'
 import type { Manifest } from '../checkpoint/manifest.ts'
 import type { CheckpointPolicy } from '../checkpoint/trigger.ts'
 import type { JobGraph, SinkNode } from '../graph/job-graph.ts'
-import { generationOfName } from '../task/external-name.ts'
+import { generationPrefix, isOlderName } from '../task/external-name.ts'
 import { startTask, type Task } from '../task/task.ts'
 import { Attempt, type AttemptEnd } from './attempt.ts'
 import { Blobs, getBlob } from './blobs.ts'
@@ -62,7 +69,7 @@ async function createCommitters(
   started: LogEntry,
   signal: AbortSignal,
 ): Promise<SinkCommitter[]> {
-  const { graph, runtime, job, baseDirectory } = options
+  const { graph, runtime, baseDirectory } = options
   const nodes = graph.nodes.filter((node): node is SinkNode => node.kind === 'sink')
   return Promise.all(
     nodes.map(async (node) => ({
@@ -73,7 +80,7 @@ async function createCommitters(
         lineage: started.lineage,
         generation: started.generation,
         operator: node.id,
-        namePrefix: `${job}--${started.lineage}--`,
+        namePrefix: generationPrefix({ ...started, operator: node.id }),
         baseDirectory,
         clock: runtime.clock,
         random: runtime.random,
@@ -160,16 +167,18 @@ function staleFacts(
   retained: Retained,
   below: number,
 ): Omit<StaleFacts, 'permit'> {
-  const scopes = new Map<string, Uint8Array[]>()
-  for (const scope of entry.unclean) {
-    const list = scopes.get(scope.operator) ?? []
-    list.push(Buffer.from(scope.scope, 'base64'))
-    scopes.set(scope.operator, list)
+  const { job } = options
+  const scopes = new Map<string, GenerationScope[]>()
+  for (const { operator, generation, lineage = entry.lineage, scope } of entry.unclean) {
+    const list = scopes.get(operator) ?? []
+    list.push({
+      scope: Buffer.from(scope, 'base64'),
+      namePrefix: generationPrefix({ job, lineage, generation, operator }),
+      isStale: generation < below,
+    })
+    scopes.set(operator, list)
   }
-  const isStale = (name: string): boolean => {
-    const generation = generationOfName(name, `${options.job}--`)
-    return generation !== undefined && generation < below
-  }
+  const isStale = (operator: string, name: string): boolean => isOlderName(name, { job, operator, below })
   return { scopes, isStale, keep: retained.all().map((one) => one.manifest) }
 }
 
@@ -212,6 +221,7 @@ async function work(
       baseDirectory: options.baseDirectory,
       restored: recovered.newest ?? null,
       maxParallelism: options.maxParallelism,
+      checkpoint: options.policy,
       store: {
         putBlob: (operator, bytes) => blobs.put(operator, bytes),
         getBlob: (reference) => getBlob(store, reference),

@@ -3,7 +3,7 @@
  * and uncommitted, from the log alone; append `committed`; forget; only then abort what older generations left behind. Every step can
  * be repeated after a crash (F11).
  */
-import { messageOf, type AbortPermit, type CommitPermit, type Logger } from '../api/index.ts'
+import { messageOf, type AbortPermit, type CommitPermit, type GenerationScope, type Logger } from '../api/index.ts'
 import type { Manifest } from '../checkpoint/manifest.ts'
 import {
   commitCheckpoint,
@@ -55,8 +55,8 @@ export async function forgetCommitted(
 export interface StaleFacts {
   readonly permit: AbortPermit
   /** Scopes of all generations not cleanly aborted, by sink operator. */
-  readonly scopes: ReadonlyMap<string, readonly Uint8Array[]>
-  readonly isStale: (name: string) => boolean
+  readonly scopes: ReadonlyMap<string, readonly GenerationScope[]>
+  readonly isStale: (operator: string, name: string) => boolean
   /** Every manifest whose commits could still be asked for. */
   readonly keep: readonly Manifest[]
 }
@@ -69,7 +69,7 @@ export async function abortStale(facts: StaleFacts, sinks: readonly SinkCommitte
     try {
       const report = await sink.committer.abortStale(facts.permit, {
         scopes: facts.scopes.get(sink.operator) ?? [],
-        isStale: facts.isStale,
+        isStale: (name) => facts.isStale(sink.operator, name),
         keep: decodeCommittables(sink.sink, stored),
         keepWriterState: facts.keep.flatMap((manifest) => writerStateOf(manifest, sink)),
       })

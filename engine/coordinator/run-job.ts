@@ -16,6 +16,7 @@ import { DEFAULT_CHECKPOINT_POLICY } from '../checkpoint/trigger.ts'
 import type { HolderIdentity, LogEntry } from '../checkpoint/log-entry.ts'
 import type { Manifest } from '../checkpoint/manifest.ts'
 import { buildJob, MAX_PARALLELISM, type BuiltJob, type JobDefinition } from '../graph/define-job.ts'
+import { longestName } from '../task/external-name.ts'
 import { committablesByOperator } from './committing.ts'
 import { Entries } from './entries.ts'
 import { loadManifest } from './generation.ts'
@@ -112,6 +113,7 @@ function reportReused(
 async function validateConnectors(options: RunOptions, built: BuiltJob): Promise<void> {
   const { runtime, baseDirectory, definition, stopSignal } = options
   const job = parseJobId(definition.id)
+  const checkpoint = { ...DEFAULT_CHECKPOINT_POLICY, ...definition.checkpoint }
   for (const node of built.graph.nodes) {
     const context = {
       job,
@@ -122,7 +124,8 @@ async function validateConnectors(options: RunOptions, built: BuiltJob): Promise
       signal: stopSignal,
     }
     if (node.kind === 'source') await node.source.validate(context)
-    if (node.kind === 'sink') await node.sink.validate(context)
+    if (node.kind === 'sink')
+      await node.sink.validate({ ...context, checkpoint, longestName: longestName(job, node.id) })
   }
 }
 

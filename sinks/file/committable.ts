@@ -50,16 +50,6 @@ export function visibleName(name: string, extension: string): string {
   return `part-${text}${extension}`
 }
 
-/**
- * Does this external name belong to that operator of that job, in whatever lineage and generation? Two sinks may share a directory: what
- * one of them sweeps must not be what the other still has to commit.
- */
-export function isNameOf(name: string, owner: { readonly job: string; readonly operator: string }): boolean {
-  if (!name.startsWith(`${owner.job}--`)) return false
-  const match = /^[a-z0-9]+--[a-z0-9]+--(.+)--[0-9]+--[0-9]+$/.exec(name.slice(owner.job.length + 2))
-  return match?.[1] === owner.operator
-}
-
 /** job, lineage, generation, operator, subtask, counter; an id may hold `--` itself, the numbers and the lineage do not. */
 function segmentsOf(name: string): readonly string[] | undefined {
   return /^(.+?)--([a-z0-9]{8,32})--([0-9]+)--(.+)--([0-9]+)--([0-9]+)$/.exec(name)?.slice(1)
