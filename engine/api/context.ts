@@ -86,6 +86,18 @@ export interface WriterContext extends TaskContext {
   readonly memoryBudgetBytes: number
 }
 
+/** What one generation of this sink may have left behind. */
+export interface GenerationScope {
+  /** Its `Sink.scope()`. */
+  readonly scope: Uint8Array
+  /**
+   * All names that it gave to writers of this sink begin with it: to ask the outside for them (a whole name is then judged by `isStale`:
+   * those of an operator `a--b` begin like those of `a`), or to recognise a hash of it where a whole name does not fit.
+   */
+  readonly namePrefix: string
+  readonly isStale: boolean
+}
+
 export interface CommitterContext {
   readonly job: JobId
   readonly lineage: LineageId
@@ -93,6 +105,12 @@ export interface CommitterContext {
   readonly operator: OperatorId
   /** As in {@link WriterContext}. */
   readonly namePrefix: string
+  /**
+   * Generations before this one that are not clean yet; all are fenced, some may be only paused. Their sessions may be ended before the first
+   * commit, and must be where they can stand in its way: a process that was stopped in the middle of a commit keeps its locks for as long
+   * as its connection lives. Their data may not be touched before `abortStale`.
+   */
+  readonly older: readonly GenerationScope[]
   readonly baseDirectory: string
   readonly clock: Clock
   readonly random: Random

@@ -5,7 +5,7 @@
  * Life of an epoch: write… → prepareCommit (durable, invisible) → [checkpoint completes] → commit (visible) → settled → forget.
  * After a crash: commit what is completed and uncommitted → abortStale → createWriter.
  */
-import type { CommitPermit, CommitterContext, SinkValidateContext, WriterContext } from './context.ts'
+import type { CommitPermit, CommitterContext, GenerationScope, SinkValidateContext, WriterContext } from './context.ts'
 import type { CheckpointId } from './ids.ts'
 import type { Codec, SinkBatch } from './record.ts'
 
@@ -61,7 +61,10 @@ export interface SinkWriter<In, C, W = never> extends AsyncDisposable {
    * May come during a pending `write` or `prepareCommit`; must not block.
    */
   settled?(through: CheckpointId): void
-  /** Releases handles; leaves prepared data alone (S2). */
+  /**
+   * Releases handles; leaves prepared data alone (S2). What was written since the last `prepareCommit` may be discarded, and should be where it
+   * holds others up: an open transaction stalls readers until it times out.
+   */
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -69,7 +72,8 @@ export interface SinkWriter<In, C, W = never> extends AsyncDisposable {
 export interface Committer<C, W = never> extends AsyncDisposable {
   /**
    * Makes prepared data visible. Idempotent: again, later, also after later ones, also at the same time from another process. One
-   * outcome per request, in order; a missing one counts as `unknown`. Requests come in origin order, and nothing may become visible
+   * outcome per request, in order; a missing one counts as `unknown`. `committed`: nobody can take it back and no further call is needed;
+   * consumers may see it a moment later. Requests come in origin order, and nothing may become visible
    * behind one that could not be committed (C6): the outcomes of those behind it are `retry`, unless they were committed before. A throw
    * counts as `unknown` for all and is asked again, for ever; a TerminalError ends the job (rights that are missing), a FencedError the
    * process.
@@ -125,22 +129,13 @@ export interface AbortPermit {
   readonly generation: number
 }
 
-/** What one generation of this sink may have left behind. */
-export interface GenerationScope {
-  /** Its `scope()`. */
-  readonly scope: Uint8Array
-  /**
-   * All names that it gave to writers of this sink begin with it: to ask the outside for them (a whole name is then judged by `isStale`:
-   * those of an operator `a--b` begin like those of `a`), or to recognise a hash of it where a whole name does not fit.
-   */
-  readonly namePrefix: string
-  readonly isStale: boolean
-}
-
 export interface StaleScope<C, W = never> {
   /** Of every generation that was not cleanly aborted yet, this one included; oldest first. */
   readonly scopes: readonly GenerationScope[]
-  /** Is the thing of this external name (see WriterContext.nextName) left behind for good, by this very sink? Unknown names are not. */
+  /**
+   * Is the thing of this external name (see WriterContext.nextName) left behind for good, by this very sink? Unknown names are not, nor those
+   * of another sink, nor those of a job of the same id in another store.
+   */
   isStale(name: string): boolean
   /**
    * Committables and writer state that a completed checkpoint holds: never to be touched, whatever their names say. Where something is

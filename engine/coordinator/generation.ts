@@ -1,14 +1,7 @@
 /**
  * One generation from its `started` entry to its end: recovery in the order that loses nothing, then the attempt.
  */
-import {
-  assert,
-  messageOf,
-  TaskFailure,
-  type CheckpointStore,
-  type GenerationScope,
-  type Runtime,
-} from '../api/index.ts'
+import { assert, messageOf, TaskFailure, type CheckpointStore, type Runtime } from '../api/index.ts'
 import { permitForRecovered, permitToAbort, permitToAbortOwn } from '../checkpoint/commit-permit.ts'
 import type { LogEntry } from '../checkpoint/log-entry.ts'
 import type { Manifest } from '../checkpoint/manifest.ts'
@@ -22,7 +15,7 @@ import { DEFAULT_COMMIT_POLICY, type CommitEnvironment, type SinkCommitter } fro
 import type { Entries } from './entries.ts'
 import type { JobLog } from './job-log.ts'
 import { Port } from './port.ts'
-import { abortStale, commitDue, forgetCommitted, type StaleFacts } from './recovery.ts'
+import { abortStale, commitDue, forgetCommitted, scopesByOperator, type StaleFacts } from './recovery.ts'
 import { Retained, type Completed } from './retained.ts'
 import { sweepDebris } from './sweeping.ts'
 
@@ -71,6 +64,7 @@ async function createCommitters(
 ): Promise<SinkCommitter[]> {
   const { graph, runtime, baseDirectory } = options
   const nodes = graph.nodes.filter((node): node is SinkNode => node.kind === 'sink')
+  const scopes = scopesByOperator(started, started.generation)
   return Promise.all(
     nodes.map(async (node) => ({
       operator: node.id,
@@ -81,6 +75,7 @@ async function createCommitters(
         generation: started.generation,
         operator: node.id,
         namePrefix: generationPrefix({ ...started, operator: node.id }),
+        older: (scopes.get(node.id) ?? []).filter((one) => one.isStale),
         baseDirectory,
         clock: runtime.clock,
         random: runtime.random,
@@ -168,17 +163,9 @@ function staleFacts(
   below: number,
 ): Omit<StaleFacts, 'permit'> {
   const { job } = options
-  const scopes = new Map<string, GenerationScope[]>()
-  for (const { operator, generation, lineage = entry.lineage, scope } of entry.unclean) {
-    const list = scopes.get(operator) ?? []
-    list.push({
-      scope: Buffer.from(scope, 'base64'),
-      namePrefix: generationPrefix({ job, lineage, generation, operator }),
-      isStale: generation < below,
-    })
-    scopes.set(operator, list)
-  }
-  const isStale = (operator: string, name: string): boolean => isOlderName(name, { job, operator, below })
+  const scopes = scopesByOperator(entry, below)
+  const lineages = new Set<string>([entry.lineage, ...entry.unclean.map((one) => one.lineage ?? entry.lineage)])
+  const isStale = (operator: string, name: string): boolean => isOlderName(name, { job, lineages, operator, below })
   return { scopes, isStale, keep: retained.all().map((one) => one.manifest) }
 }
 

@@ -4,7 +4,9 @@
  * be repeated after a crash (F11).
  */
 import { messageOf, type AbortPermit, type CommitPermit, type GenerationScope, type Logger } from '../api/index.ts'
+import type { LogEntry } from '../checkpoint/log-entry.ts'
 import type { Manifest } from '../checkpoint/manifest.ts'
+import { generationPrefix } from '../task/external-name.ts'
 import {
   commitCheckpoint,
   committablesByOperator,
@@ -50,6 +52,24 @@ export async function forgetCommitted(
       }
     }
   }
+}
+
+/** What each sink may have outside of all generations that the entry does not call clean; those below `below` are stale. */
+export function scopesByOperator(
+  { job, lineage, unclean }: Pick<LogEntry, 'job' | 'lineage' | 'unclean'>,
+  below: number,
+): ReadonlyMap<string, readonly GenerationScope[]> {
+  const scopes = new Map<string, GenerationScope[]>()
+  for (const { operator, generation, scope, ...own } of unclean) {
+    const list = scopes.get(operator) ?? []
+    list.push({
+      scope: Buffer.from(scope, 'base64'),
+      namePrefix: generationPrefix({ job, lineage: own.lineage ?? lineage, generation, operator }),
+      isStale: generation < below,
+    })
+    scopes.set(operator, list)
+  }
+  return scopes
 }
 
 export interface StaleFacts {

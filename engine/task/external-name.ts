@@ -34,14 +34,19 @@ export function longestName(job: string, operator: string): string {
   return externalNames({ job, lineage: 'l'.repeat(32), generation: 99_999_999, operator, subtask: 9_999 })()
 }
 
-/** Was this name given to that operator of the job, in whatever lineage, by a generation below `below`? Any other text was not. */
-export function isOlderName(
-  name: string,
-  { job, operator, below }: { readonly job: string; readonly operator: string; readonly below: number },
-): boolean {
+export interface OlderThan {
+  readonly job: string
+  /** Histories of this job: another store may hold a job of the same id, whose generations count for themselves. */
+  readonly lineages: ReadonlySet<string>
+  readonly operator: string
+  readonly below: number
+}
+
+/** Was this name given to that operator of the job, in one of these lineages, by a generation below `below`? Any other text was not. */
+export function isOlderName(name: string, { job, lineages, operator, below }: OlderThan): boolean {
   if (!name.startsWith(`${job}--`)) return false
-  const match = /^[a-z0-9]{8,32}--(\d{8,})--(.+)--\d{4,}--\d{9,}$/.exec(name.slice(job.length + 2))
-  return match?.[2] === operator && Number(match[1]) < below
+  const match = /^([a-z0-9]{8,32})--(\d{8,})--(.+)--\d{4,}--\d{9,}$/.exec(name.slice(job.length + 2))
+  return match?.[1] !== undefined && lineages.has(match[1]) && match[3] === operator && Number(match[2]) < below
 }
 
 function pad(value: number, digits: number): string {

@@ -1,7 +1,7 @@
 /** What every exactly-once sink must do with leftovers of older generations, and with a generation that died or was only paused. */
 import assert from 'node:assert/strict'
 import { already, committed, epochs, opened, sorted, visible, type SinkCheck } from './sink-commit-checks.ts'
-import { SinkGeneration, type StoredCommit } from './sink-generation.ts'
+import { History, SinkGeneration, type StoredCommit } from './sink-generation.ts'
 
 export const abortChecks: Readonly<Record<string, SinkCheck>> = {
   'leftovers of an older generation are aborted, and aborting again finds nothing (F4)': async (environment) => {
@@ -55,6 +55,15 @@ export const abortChecks: Readonly<Record<string, SinkCheck>> = {
     assert.deepEqual(await next.abortStale(), { aborted: 0, clean: true })
     await using otherNext = new SinkGeneration(environment, { generation: 2, operator: 'other' })
     assert.deepEqual(await otherNext.commit(due), committed(due))
+    assert.deepEqual(await visible(environment), [1])
+  },
+
+  'what a job of the same id in another store has in the same place is never aborted': async (environment) => {
+    await using other = await opened(environment, { generation: 1, history: new History() })
+    const [due] = await epochs(other, [[1]])
+    await using next = await opened(environment, { generation: 2 })
+    assert.deepEqual(await next.abortStale(), { aborted: 0, clean: true })
+    assert.deepEqual(await other.commit(due), committed(due))
     assert.deepEqual(await visible(environment), [1])
   },
 

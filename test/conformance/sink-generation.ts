@@ -61,15 +61,23 @@ export interface GenerationOptions {
   readonly parallelism?: number
   /** A host that does not know the checkpoint at prepare and never says `settled`; default false. */
   readonly isPlainHost?: boolean
+  /** Default: the environment's own. Another one is of a job with the same id in another store, which writes to the same outside. */
+  readonly history?: History
 }
 
-/** What the checkpoint log would know of one check. */
-interface Started {
-  readonly lineage: LineageId
-  readonly generations: Required<GenerationOptions>[]
+/** What the checkpoint log of a job would know: its lineage and who has started. */
+export class History {
+  readonly lineage: LineageId = parseLineageId(nodeRuntime(silent).random.token(12))
+  readonly generations: Required<GenerationOptions>[] = []
 }
 
-const startedIn = new WeakMap<object, Started>()
+const histories = new WeakMap<object, History>()
+
+function historyOf(environment: object): History {
+  const history = histories.get(environment) ?? new History()
+  histories.set(environment, history)
+  return history
+}
 
 const MEMORY_BUDGET_BYTES = 16 * 1024 * 1024
 /** What a job has that sets nothing. */
@@ -82,7 +90,6 @@ export class SinkGeneration<In, C, W> implements AsyncDisposable {
   readonly failures: unknown[] = []
   readonly #environment: SinkEnvironment<In, C, W>
   readonly #options: Required<GenerationOptions>
-  readonly #started: Started
   readonly #end = new AbortController()
   readonly #writers: SinkWriter<In, C, W>[] = []
   #committer: Committer<C, W> | undefined
@@ -90,11 +97,9 @@ export class SinkGeneration<In, C, W> implements AsyncDisposable {
 
   constructor(environment: SinkEnvironment<In, C, W>, options: GenerationOptions) {
     this.#environment = environment
-    this.#options = { operator: 'out', parallelism: 1, isPlainHost: false, ...options }
-    const lineage = parseLineageId(nodeRuntime(silent).random.token(12))
-    this.#started = startedIn.get(environment) ?? { lineage, generations: [] }
-    startedIn.set(environment, this.#started)
-    this.#started.generations.push(this.#options)
+    const history = options.history ?? historyOf(environment)
+    this.#options = { operator: 'out', parallelism: 1, isPlainHost: false, ...options, history }
+    history.generations.push(this.#options)
     this.sink = environment.createSink()
   }
 
@@ -181,9 +186,10 @@ export class SinkGeneration<In, C, W> implements AsyncDisposable {
   async abortStale(keep: readonly StoredCommit[] = []): Promise<AbortReport> {
     const committer = await this.#useCommitter()
     const { generation, operator } = this.#options
+    const lineages = new Set([this.#options.history.lineage])
     const report = await committer.abortStale(permitToSweep(generation), {
       scopes: this.#scopes(),
-      isStale: (name) => isOlderName(name, { job: JOB, operator, below: generation }),
+      isStale: (name) => isOlderName(name, { job: JOB, lineages, operator, below: generation }),
       keep: this.#decode(keep),
       keepWriterState: [],
     })
@@ -208,7 +214,7 @@ export class SinkGeneration<In, C, W> implements AsyncDisposable {
   /** As a log holds them that knows of no newer generation. */
   #scopes(): readonly GenerationScope[] {
     const { generation: mine, operator } = this.#options
-    const { lineage, generations } = this.#started
+    const { lineage, generations } = this.#options.history
     return generations
       .filter((one) => one.operator === operator && one.generation <= mine)
       .map(({ generation, parallelism }) => ({
@@ -227,7 +233,10 @@ export class SinkGeneration<In, C, W> implements AsyncDisposable {
   }
 
   async #useCommitter(): Promise<Committer<C, W>> {
-    this.#committer ??= await this.sink.createCommitter(this.#context())
+    this.#committer ??= await this.sink.createCommitter({
+      ...this.#context(),
+      older: this.#scopes().filter((one) => one.isStale),
+    })
     return this.#committer
   }
 
@@ -236,10 +245,10 @@ export class SinkGeneration<In, C, W> implements AsyncDisposable {
     const { generation, operator } = this.#options
     return {
       job: JOB,
-      lineage: this.#started.lineage,
+      lineage: this.#options.history.lineage,
       generation: parseGeneration(generation),
       operator: parseOperatorId(operator),
-      namePrefix: generationPrefix({ job: JOB, lineage: this.#started.lineage, generation, operator }),
+      namePrefix: generationPrefix({ job: JOB, lineage: this.#options.history.lineage, generation, operator }),
       baseDirectory: process.cwd(),
       clock,
       random,

@@ -3,6 +3,8 @@ import {
   FencedError,
   InvariantViolation,
   jsonCodec,
+  parseJobId,
+  parseLineageId,
   TerminalError,
   type CommitOutcome,
   type Committer,
@@ -11,7 +13,7 @@ import {
 } from '../../engine/api/index.ts'
 import type { Manifest, StoredCommittable } from '../../engine/checkpoint/manifest.ts'
 import { commitCheckpoint, DEFAULT_COMMIT_POLICY, type SinkCommitter } from '../../engine/coordinator/committing.ts'
-import { abortStale } from '../../engine/coordinator/recovery.ts'
+import { abortStale, scopesByOperator } from '../../engine/coordinator/recovery.ts'
 import { externalNames, generationPrefix, isOlderName } from '../../engine/task/external-name.ts'
 import { nodeRuntime } from '../../engine/host/node-runtime.ts'
 import { permitToCommit, permitToSweep } from '../conformance/permit.ts'
@@ -93,6 +95,26 @@ test('a committer that throws anything else is asked again', async () => {
   expect(asked).toBe(3)
 })
 
+test('what is not clean is told apart by generation, in the lineage it was started in', () => {
+  const bytes = Buffer.from('place').toString('base64')
+  const entry = {
+    job: parseJobId('job'),
+    lineage: parseLineageId('newlineage'),
+    unclean: [
+      { operator: 'out', generation: 1, lineage: parseLineageId('oldlineage'), scope: bytes },
+      { operator: 'out', generation: 2, scope: bytes },
+      { operator: 'other', generation: 2, lineage: parseLineageId('newlineage'), scope: bytes },
+    ],
+  }
+  const scopes = scopesByOperator(entry, 2)
+  expect(scopes.get('out')?.map((one) => [one.namePrefix, one.isStale, Buffer.from(one.scope).toString()])).toEqual([
+    ['job--oldlineage--00000001--out--', true, 'place'],
+    ['job--newlineage--00000002--out--', false, 'place'],
+  ])
+  expect(scopes.get('other')).toHaveLength(1)
+  expect(scopes.get('none')).toBeUndefined()
+})
+
 test('a sink is asked to abort what it left itself, never what another sink of the job left in the same place', async () => {
   const seen: StaleScope<unknown>[] = []
   const remember: Partial<Committer<unknown>> = {
@@ -114,7 +136,8 @@ test('a sink is asked to abort what it left itself, never what another sink of t
         ['one', [scope('one')]],
         ['two', [scope('two')]],
       ]),
-      isStale: (operator, name) => isOlderName(name, { job: parts.job, operator, below: 2 }),
+      isStale: (operator, name) =>
+        isOlderName(name, { job: parts.job, lineages: new Set([parts.lineage]), operator, below: 2 }),
       keep: [],
     },
     [sinkOf('one', remember), sinkOf('two', remember)],

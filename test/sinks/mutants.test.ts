@@ -165,6 +165,16 @@ const mutants: Readonly<Record<string, Mutant>> = {
       abortStale: (permit, stale) => sound.abortStale(permit, { ...stale, isStale: () => true }),
     }),
   },
+  'takes a job of the same id for its own': {
+    finds: /^what a job of the same id in another store has/,
+    committer: (sound) => ({
+      abortStale: (permit, stale) => {
+        const start = /^.+?--[a-z0-9]{8,}--/
+        const mine = start.exec(stale.scopes[0]?.namePrefix ?? '')?.[0] ?? ''
+        return sound.abortStale(permit, { ...stale, isStale: (name) => stale.isStale(name.replace(start, mine)) })
+      },
+    }),
+  },
   'sweeps what a completed checkpoint holds': {
     finds: /^what a completed checkpoint holds is never aborted/,
     committer: (sound) => ({ abortStale: (permit, stale) => sound.abortStale(permit, { ...stale, keep: [] }) }),
