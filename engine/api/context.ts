@@ -12,6 +12,26 @@ export interface Metrics {
   gauge(name: string, value: number): void
 }
 
+/** The limits of a job's checkpoints, for sinks that size pools by them or check the timeouts of their system against them. */
+export interface CheckpointBounds {
+  /** From trigger to trigger. */
+  readonly intervalMs: number
+  /** A checkpoint that is not acknowledged by then is given up; what it prepared is carried by the next one. */
+  readonly timeoutMs: number
+  /** Checkpoints in a row that may be given up before the attempt fails. */
+  readonly toleratedFailures: number
+  /** Checkpoints that may be completed and not committed before no new one is triggered. */
+  readonly maxUncommittedEpochs: number
+}
+
+/**
+ * As many epochs of one writer may be unsettled at a time: completed ones, given-up ones that are carried, the one in flight and the one
+ * being written. A pool of this many slots that are freed by `settled` never runs dry for long; a smaller one is backpressure.
+ */
+export function maxUnsettledEpochs({ toleratedFailures, maxUncommittedEpochs }: CheckpointBounds): number {
+  return maxUncommittedEpochs + toleratedFailures + 2
+}
+
 /** For `validate`: reads only, before anybody is fenced; nothing may be created or changed outside. */
 export interface ValidateContext {
   readonly job: JobId
@@ -21,6 +41,12 @@ export interface ValidateContext {
   readonly baseDirectory: string
   readonly logger: Logger
   readonly signal: AbortSignal
+}
+
+export interface SinkValidateContext extends ValidateContext {
+  readonly checkpoint: CheckpointBounds
+  /** As long as the longest name that `WriterContext.nextName` can give: to be checked against what the outside allows. */
+  readonly longestName: string
 }
 
 interface TaskContext {
@@ -36,7 +62,10 @@ interface TaskContext {
   readonly random: Random
   readonly logger: Logger
   readonly metrics: Metrics
-  /** Aborted when the attempt ends, however it ends. */
+  /**
+   * Aborted when the attempt ends, however it ends. A pending `write`, `prepareCommit` or `poll` must then settle soon, one that waits for
+   * `settled` too (it will not come any more): nothing is closed before it has, and a process that cannot let go exits.
+   */
   readonly signal: AbortSignal
   /** Reports a failure that happened outside a call (a lost connection, a background upload); ends the attempt. */
   fail(error: unknown): void
@@ -45,14 +74,28 @@ interface TaskContext {
 export interface WriterContext extends TaskContext {
   /**
    * job / lineage / generation / operator / subtask / counter, joined by `--` in a restricted alphabet ([A-Za-z0-9._-]). Never
-   * given twice, by any process, ever (C5). Whatever is opened outside is named by it and opened exclusively. The name starts
-   * with `namePrefix` + generation + `--`.
+   * given twice, by any process, ever (C5). Whatever is opened outside is named by it and opened exclusively. What is reused within a
+   * generation (a transactional id, a slot) bears the name it was opened with. Where only a part or a hash of a name fits, `abortStale`
+   * finds it by `GenerationScope.namePrefix`.
    */
   nextName(): string
-  /** job--lineage--: common to all names of this lineage. */
+  /** Begins all names that this generation gives to writers of this sink; later ones find it again in `GenerationScope.namePrefix`. */
   readonly namePrefix: string
+  readonly checkpoint: CheckpointBounds
   /** What this writer may hold in memory; above it `write` must push back by returning a promise. */
   readonly memoryBudgetBytes: number
+}
+
+/** What one generation of this sink may have left behind. */
+export interface GenerationScope {
+  /** Its `Sink.scope()`. */
+  readonly scope: Uint8Array
+  /**
+   * All names that it gave to writers of this sink begin with it: to ask the outside for them (a whole name is then judged by `isStale`:
+   * those of an operator `a--b` begin like those of `a`), or to recognise a hash of it where a whole name does not fit.
+   */
+  readonly namePrefix: string
+  readonly isStale: boolean
 }
 
 export interface CommitterContext {
@@ -60,7 +103,14 @@ export interface CommitterContext {
   readonly lineage: LineageId
   readonly generation: Generation
   readonly operator: OperatorId
+  /** As in {@link WriterContext}. */
   readonly namePrefix: string
+  /**
+   * Generations before this one that are not clean yet; all are fenced, some may be only paused. Their sessions may be ended before the first
+   * commit, and must be where they can stand in its way: a process that was stopped in the middle of a commit keeps its locks for as long
+   * as its connection lives. Their data may not be touched before `abortStale`.
+   */
+  readonly older: readonly GenerationScope[]
   readonly baseDirectory: string
   readonly clock: Clock
   readonly random: Random

@@ -5,7 +5,7 @@
  * Life of an epoch: write… → prepareCommit (durable, invisible) → [checkpoint completes] → commit (visible) → settled → forget.
  * After a crash: commit what is completed and uncommitted → abortStale → createWriter.
  */
-import type { CommitPermit, CommitterContext, ValidateContext, WriterContext } from './context.ts'
+import type { CommitPermit, CommitterContext, GenerationScope, SinkValidateContext, WriterContext } from './context.ts'
 import type { CheckpointId } from './ids.ts'
 import type { Codec, SinkBatch } from './record.ts'
 
@@ -20,32 +20,51 @@ export interface Sink<In, C, W = never> {
   readonly committableCodec: Codec<C>
   readonly writerStateCodec?: Codec<W>
   /** Reads only; runs before anybody is fenced. @throws TerminalError with the cure */
-  validate(context: ValidateContext): Promise<void>
-  /** What it may leave behind outside (directory, prefix, ids, slots); logged at start, given back to `abortStale` in later ones. */
+  validate(context: SinkValidateContext): Promise<void>
+  /**
+   * Where it may leave something behind outside (directory, prefix, table); logged at start, given back to `abortStale` in later ones.
+   * Other bytes mean another place, and a start is refused while the old one is not clean: nothing in it may change without that (a
+   * pool's size, a list of brokers, a password).
+   */
   scope(parallelism: number): Uint8Array
   /** Called once per attempt and subtask, before any write. `restored` is this subtask's share of the last checkpoint's writer state. */
   createWriter(context: WriterContext, restored: readonly W[]): Promise<SinkWriter<In, C, W>>
-  /** Called once per generation. */
+  /**
+   * Called once per generation, before anything is committed, aborted or written: the place to make what both halves need outside (a ledger
+   * table), as only now others are fenced. A rejection ends the attempt, as one of `createWriter` does.
+   */
   createCommitter(context: CommitterContext): Promise<Committer<C, W>>
 }
 
 export interface SinkWriter<In, C, W = never> extends AsyncDisposable {
-  /** Values and timestamps, in order, one call at a time. A returned promise is backpressure. A throw or rejection ends the attempt. */
+  /**
+   * Values and timestamps, in order, one call at a time. A returned promise is backpressure; `settled` may come while it is pending. A throw
+   * or rejection ends the attempt: a FencedError the process (only when sure that a newer generation did it: a transaction that timed out
+   * is not that), a TerminalError the job, anything else is followed by a restart.
+   */
   write(batch: SinkBatch<In>): void | Promise<void>
   /**
    * Called when all earlier writes have resolved, one at a time. The cut is its synchronous part: what is written later belongs to
    * the next epoch. Everything of the epoch is durable and invisible when it resolves; only the acknowledgement waits for that, and
    * later writes arrive before it only if `overlapsPrepare`. A rejection is a failure of the attempt, never a declined checkpoint.
-   * An epoch without records returns an empty list. `endOfInput` may come again. `checkpoint` is for logs only, never for names.
+   * An epoch without records returns an empty list. `endOfInput` may come again. `checkpoint` is never for names: numbers of unfinished
+   * attempts come again. What it prepared is settled once `settled` says this number or a higher one. A host that leaves it out never
+   * calls `settled`: nothing may be reused or waited for then.
    */
   prepareCommit(epoch: { readonly checkpoint?: CheckpointId; readonly endOfInput: boolean }): Promise<readonly C[]>
   /** May `write` be called while a `prepareCommit` is still pending? */
   readonly overlapsPrepare: boolean
   /** Taken at the same cut, right after the synchronous part of prepareCommit. Split over subtasks on rescale. */
   snapshot?(checkpoint: CheckpointId): readonly W[]
-  /** Commits of all checkpoints up to here are durable facts: reuse slots, release waits. May skip numbers; may never come. */
+  /**
+   * Durable fact: all that this writer prepared with a `checkpoint` up to here is committed. Reuse slots, release waits. May skip numbers.
+   * May come during a pending `write` or `prepareCommit`; must not block.
+   */
   settled?(through: CheckpointId): void
-  /** Releases handles; leaves prepared data alone (S2). */
+  /**
+   * Releases handles; leaves prepared data alone (S2). What was written since the last `prepareCommit` may be discarded, and should be where it
+   * holds others up: an open transaction stalls readers until it times out.
+   */
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -53,15 +72,25 @@ export interface SinkWriter<In, C, W = never> extends AsyncDisposable {
 export interface Committer<C, W = never> extends AsyncDisposable {
   /**
    * Makes prepared data visible. Idempotent: again, later, also after later ones, also at the same time from another process. One
-   * outcome per request, in order; a missing one counts as `unknown`. Requests come in origin order (C6): one that cannot be committed
-   * now holds up those behind it, if their order is visible. A throw counts as `unknown` for all, a TerminalError ends the job.
+   * outcome per request, in order; a missing one counts as `unknown`. `committed`: nobody can take it back and no further call is needed;
+   * consumers may see it a moment later. Requests come in origin order, and nothing may become visible
+   * behind one that could not be committed (C6): the outcomes of those behind it are `retry`, unless they were committed before. A throw
+   * counts as `unknown` for all and is asked again, for ever; a TerminalError ends the job (rights that are missing), a FencedError the
+   * process.
    */
   commit(permit: CommitPermit, requests: readonly CommitRequest<C>[]): Promise<readonly CommitOutcome[]>
-  /** Settled: evidence kept for repeats (ledger rows, markers) may go. Idempotent; may never be called. */
+  /**
+   * Settled: evidence kept for repeats (ledger rows, markers) may go, of exactly these. Idempotent; may never be called. At a start it
+   * comes before `abortStale`, for all that is in `keep` then. A later `commit` of these may answer anything, but changes nothing.
+   */
   forget?(committables: readonly C[]): Promise<void>
   /**
-   * Removes everything left in the given scopes, evidence too, for which `stale.isStale(name)` holds. Repeatable. Never called before
-   * all that is due has been committed.
+   * Removes everything left in the given scopes, evidence too, for which `stale.isStale(name)` holds, and keeps the writers of stale
+   * generations from leaving more, as far as the outside can (fence, sessions ended). Called at a start when older generations may have
+   * left something, after all that was due has been committed and before a writer is created; again after the first checkpoint of
+   * this generation completed, with writers at work; and once more at a clean end, own things included (the committer's sessions are
+   * not among them). It must come back soon: the coordinator waits for it, as for `forget`. Repeatable. Not every start
+   * calls it, and a generation whose call was not clean works on: writers must not depend on it.
    */
   abortStale(permit: AbortPermit, stale: StaleScope<C, W>): Promise<AbortReport>
   /** For people and tools. */
@@ -102,11 +131,17 @@ export interface AbortPermit {
 }
 
 export interface StaleScope<C, W = never> {
-  /** `scope()` of every generation that was not cleanly aborted yet, and of this one. */
-  readonly scopes: readonly Uint8Array[]
-  /** Is the thing of this external name (see WriterContext.nextName) left behind for good? Unknown names are not. */
+  /** Of every generation that was not cleanly aborted yet, this one included; oldest first. */
+  readonly scopes: readonly GenerationScope[]
+  /**
+   * Is the thing of this external name (see WriterContext.nextName) left behind for good, by this very sink? Unknown names are not, nor those
+   * of another sink, nor those of a job of the same id in another store.
+   */
   isStale(name: string): boolean
-  /** Committables and writer state that a completed checkpoint holds: never to be touched, whatever their names say. */
+  /**
+   * Committables and writer state that a completed checkpoint holds: never to be touched, whatever their names say. Where something is
+   * reused (a transactional id), this is about the use that the committable names, not about later ones.
+   */
   readonly keep: readonly C[]
   readonly keepWriterState: readonly W[]
 }

@@ -35,7 +35,12 @@ export type RetainedCheckpoint = {
 /** What a sink of some generation may have left behind outside and nobody has cleanly aborted yet. */
 export interface UncleanScope {
   readonly operator: string
+  /** The newest one that may have left something there. */
   readonly generation: number
+  /** The oldest one; left out: the same. All between them count. */
+  readonly since?: number
+  /** Theirs; left out: the entry's. */
+  readonly lineage?: LineageId
   /** base64 of `Sink.scope()` */
   readonly scope: string
 }

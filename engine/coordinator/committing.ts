@@ -9,6 +9,7 @@
  */
 import {
   assert,
+  FencedError,
   InvariantViolation,
   messageOf,
   TerminalError,
@@ -24,8 +25,10 @@ import { decideOutcomes, type CommitBackoff } from '../checkpoint/commit-outcome
 import type { LogEntry } from '../checkpoint/log-entry.ts'
 import type { Manifest, StoredCommittable } from '../checkpoint/manifest.ts'
 import type { JobGraph, SinkNode } from '../graph/job-graph.ts'
+import { generationPrefix } from '../task/external-name.ts'
 import { NO_METRICS } from '../task/open-task.ts'
 import { within } from './deadline.ts'
+import { scopesOf } from './unclean-scopes.ts'
 
 /** A sink of the job with the committer of this generation. */
 export interface SinkCommitter {
@@ -63,15 +66,17 @@ export interface CommitEnvironment {
 /** One for each sink of the job. What was made is closed again when another cannot be made. */
 export async function createCommitters(
   { graph, runtime, baseDirectory }: CommitterOptions,
-  { job, lineage, generation }: LogEntry,
+  started: LogEntry,
   signal: AbortSignal,
 ): Promise<readonly SinkCommitter[]> {
   const nodes = graph.nodes.filter((node): node is SinkNode => node.kind === 'sink')
   const results = await Promise.allSettled(
     nodes.map(async ({ id: operator, sink }) => {
-      const namePrefix = `${job}--${lineage}--`
+      const { job, lineage, generation } = started
+      const namePrefix = generationPrefix({ job, lineage, generation, operator })
+      const older = scopesOf(started, operator, generation).filter((one) => one.isStale)
       const { clock, random, logger } = runtime
-      const names = { job, lineage, generation, operator, namePrefix, baseDirectory }
+      const names = { job, lineage, generation, operator, namePrefix, older, baseDirectory }
       const context = { ...names, clock, random, logger, metrics: NO_METRICS, signal }
       return { operator, sink, committer: await sink.createCommitter(context) }
     }),
@@ -222,7 +227,8 @@ async function ask(
     if (answer !== undefined) return answer.value
     return requests.map(() => ({ kind: 'unknown', cause: `no answer within ${policy.silenceMs} ms` }))
   } catch (cause) {
-    if (cause instanceof TerminalError || cause instanceof InvariantViolation) throw cause
+    if (cause instanceof TerminalError || cause instanceof FencedError || cause instanceof InvariantViolation)
+      throw cause
     return requests.map(() => ({ kind: 'unknown', cause }))
   }
 }

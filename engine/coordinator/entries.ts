@@ -62,12 +62,13 @@ export class Entries {
         [...(newest?.failures ?? []), ...this.#failures].map((one) => [`${one.at} ${one.generation}`, one]),
       ).values(),
     ].slice(-FAILURES_KEPT)
+    const lineage = this.restore === 'latest' ? (newest?.lineage ?? facts.newLineage) : facts.newLineage
     const mine = facts.scopes.map(({ operator, scope }): UncleanScope => ({
       operator,
       generation,
+      lineage,
       scope: Buffer.from(scope).toString('base64'),
     }))
-    const lineage = this.restore === 'latest' ? (newest?.lineage ?? facts.newLineage) : facts.newLineage
     return {
       format: 1,
       seq,
@@ -81,7 +82,7 @@ export class Entries {
       retained: newest?.retained ?? [],
       committedThrough: newest?.committedThrough ?? 0,
       nextCheckpoint: newest?.nextCheckpoint ?? 1,
-      unclean: [...mergeScopes(newest?.unclean ?? []), ...mine],
+      unclean: [...(newest === undefined ? [] : mergeScopes(newest)), ...mine],
       acceptedLosses: [
         ...new Set([...(newest?.acceptedLosses ?? []), ...(facts.acceptLoss === null ? [] : [facts.acceptLoss])]),
       ],
@@ -104,7 +105,7 @@ export class Entries {
       seq,
       nonce: this.#runtime.random.token(16),
       at: this.#runtime.clock.now(),
-      unclean: newest.unclean.filter((scope) => scope.generation >= this.#cleanBelow),
+      unclean: newest.unclean.flatMap((scope) => uncleanFrom(scope, this.#cleanBelow)),
       failures: this.#failures,
       phase: this.#phaseNow(),
     }
@@ -136,11 +137,29 @@ export class Entries {
 }
 
 /**
- * One for each sink and place, of the newest generation that may have left something there: starts that fail again and again do not make
- * entries grow (C8).
+ * One for each sink, place and lineage, of all generations that may have left something there: starts that fail again and again do not
+ * make entries grow (C8).
  */
-function mergeScopes(scopes: readonly UncleanScope[]): readonly UncleanScope[] {
-  return [...new Map(scopes.map((one) => [`${one.operator} ${one.scope}`, one])).values()]
+function mergeScopes({ lineage, unclean }: LogEntry): readonly UncleanScope[] {
+  const merged = new Map<string, UncleanScope>()
+  for (const one of unclean) {
+    const scope = { ...one, lineage: one.lineage ?? lineage }
+    const key = `${scope.operator} ${scope.lineage} ${scope.scope}`
+    const before = merged.get(key)
+    const since = Math.min(sinceOf(scope), before === undefined ? Infinity : sinceOf(before))
+    const generation = Math.max(scope.generation, before?.generation ?? 0)
+    merged.set(key, { ...scope, generation, since })
+  }
+  return [...merged.values()]
+}
+
+function uncleanFrom(scope: UncleanScope, generation: number): readonly UncleanScope[] {
+  if (scope.generation < generation) return []
+  return sinceOf(scope) >= generation ? [scope] : [{ ...scope, since: generation }]
+}
+
+function sinceOf({ since, generation }: UncleanScope): number {
+  return since ?? generation
 }
 
 export type EntryPart = Pick<LogEntry, 'kind'> &

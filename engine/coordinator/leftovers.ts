@@ -6,10 +6,11 @@ import { messageOf, type AbortPermit, type Runtime } from '../api/index.ts'
 import { permitToAbort, permitToAbortOwn } from '../checkpoint/commit-permit.ts'
 import type { LogEntry } from '../checkpoint/log-entry.ts'
 import type { Manifest } from '../checkpoint/manifest.ts'
-import { generationOfName } from '../task/external-name.ts'
+import { isOlderName } from '../task/external-name.ts'
 import { committablesByOperator, decodeCommittables, type SinkCommitter } from './committing.ts'
 import { within } from './deadline.ts'
 import type { Retained } from './retained.ts'
+import { lineagesOf, scopesOf } from './unclean-scopes.ts'
 
 export interface LeftoversOptions {
   readonly job: string
@@ -54,11 +55,11 @@ export class Leftovers {
   ): Promise<boolean> {
     const { job, retained, runtime } = this.#options
     const keep = retained.all().map((one) => one.manifest)
-    const scopes = entry.unclean.filter((one) => one.operator === sink.operator)
+    const owner = { job, lineages: lineagesOf(entry), operator: sink.operator, below }
     try {
       const report = await sink.committer.abortStale(permit, {
-        scopes: scopes.map((one) => Buffer.from(one.scope, 'base64')),
-        isStale: (name) => (generationOfName(name, `${job}--`) ?? Number.POSITIVE_INFINITY) < below,
+        scopes: scopesOf(entry, sink.operator, below),
+        isStale: (name) => isOlderName(name, owner),
         keep: decodeCommittables(
           sink.sink,
           keep.flatMap((manifest) => committablesByOperator(manifest).get(sink.operator) ?? []),

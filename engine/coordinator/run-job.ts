@@ -24,6 +24,7 @@ import type { Manifest } from '../checkpoint/manifest.ts'
 import { buildJob, MAX_PARALLELISM, type BuiltJob, type JobDefinition } from '../graph/define-job.ts'
 import { getBlob } from './blobs.ts'
 import { CheckpointRequests } from './checkpoint-requests.ts'
+import { longestName } from '../task/external-name.ts'
 import { committablesByOperator } from './committing.ts'
 import { Entries } from './entries.ts'
 import { JobLog } from './job-log.ts'
@@ -132,6 +133,7 @@ async function validateConnectors(options: RunOptions, built: BuiltJob, newest: 
   const { runtime, baseDirectory, definition, stopSignal } = options
   const isDelivery = newest !== undefined && isDeliveryOnly(newest, options.restore ?? 'latest')
   const job = parseJobId(definition.id)
+  const checkpoint = { ...DEFAULT_CHECKPOINT_POLICY, ...definition.checkpoint }
   for (const node of built.graph.nodes) {
     const context = {
       job,
@@ -142,7 +144,8 @@ async function validateConnectors(options: RunOptions, built: BuiltJob, newest: 
       signal: stopSignal,
     }
     if (node.kind === 'source' && !isDelivery) await node.source.validate(context)
-    if (node.kind === 'sink') await node.sink.validate(context)
+    if (node.kind === 'sink')
+      await node.sink.validate({ ...context, checkpoint, longestName: longestName(job, node.id) })
   }
 }
 

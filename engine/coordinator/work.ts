@@ -48,6 +48,7 @@ export async function work(
       baseDirectory: options.baseDirectory,
       restored: restored ?? null,
       maxParallelism: options.maxParallelism,
+      checkpoint: policy,
       store: {
         putBlob: (operator, bytes) => blobs.put(operator, bytes),
         getBlob: (reference) => getBlob(store, reference),

@@ -17,7 +17,7 @@ import { ChainGuard } from '../operators/chain-guard.ts'
 import { compileChain, type Chain } from '../operators/chain.ts'
 import { createSinkEdge, type SinkEdge } from '../operators/sink-edge.ts'
 import { KeyedStateBackend } from '../state/keyed-state-backend.ts'
-import { externalNames } from './external-name.ts'
+import { externalNames, generationPrefix } from './external-name.ts'
 import { FailureSwitch, failureAt } from './failure.ts'
 import { SinkPort } from './sink-port.ts'
 import { SourcePort } from './source-port.ts'
@@ -137,7 +137,8 @@ async function openSink(options: TaskOptions, edge: SinkEdge, context: ReaderCon
       {
         ...context,
         nextName: externalNames({ ...options.names, operator: node.id, subtask: 0 }),
-        namePrefix: `${options.names.job}--${options.names.lineage}--`,
+        namePrefix: generationPrefix({ ...options.names, operator: node.id }),
+        checkpoint: options.checkpoint,
         memoryBudgetBytes: options.limits?.sinkMemoryBytes ?? SINK_MEMORY_BYTES,
       },
       restored,

@@ -7,7 +7,14 @@
  * - T2: a batch counts for the position of its split when it was pushed through and flushed as a whole (F35).
  * - T3: batches are pushed in slices, snapshots are encoded in slices; the event loop turns in between.
  */
-import { NO_TIMESTAMP, unreachable, type Batch, type Metrics, type Runtime } from '../api/index.ts'
+import {
+  NO_TIMESTAMP,
+  unreachable,
+  type Batch,
+  type CheckpointBounds,
+  type Metrics,
+  type Runtime,
+} from '../api/index.ts'
 import type { BlobReference, Manifest } from '../checkpoint/manifest.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
 import type { Push } from '../operators/push.ts'
@@ -26,6 +33,7 @@ export interface TaskOptions {
   /** Operators whose part of `restored` is given up. */
   readonly dropped: readonly string[]
   readonly maxParallelism: number
+  readonly checkpoint: CheckpointBounds
   readonly store: {
     putBlob(operator: string, bytes: Uint8Array): Promise<BlobReference>
     getBlob(reference: BlobReference): Promise<Uint8Array>

@@ -50,15 +50,6 @@ export function visibleName(name: string, extension: string): string {
   return `part-${text}${extension}`
 }
 
-/**
- * Does this external name belong to that operator of that job, in whatever lineage and generation? Two sinks may share a directory: what
- * one of them sweeps must not be what the other still has to commit.
- */
-export function isNameOf(name: string, owner: { readonly job: string; readonly operator: string }): boolean {
-  const [job, , , operator] = segmentsOf(name) ?? []
-  return job === owner.job && operator === owner.operator
-}
-
 const SEGMENTS = 6
 
 /** job, lineage, generation, operator, subtask, counter: none of them holds `--`. */

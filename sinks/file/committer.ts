@@ -19,17 +19,13 @@ import {
   type CommitPermit,
   type CommitRequest,
   type Committer,
-  type JobId,
-  type OperatorId,
   type StaleScope,
 } from '../../engine/api/index.ts'
 import { isThere, syncDirectory } from '../../clients/file/directory.ts'
 import { codeOf, type FileOperations } from '../../clients/file/operations.ts'
-import { hiddenPart, isNameOf, keptLink, nameInHidden, type FilePart } from './committable.ts'
+import { hiddenPart, keptLink, nameInHidden, type FilePart } from './committable.ts'
 
 export interface FileCommitterOptions {
-  readonly job: JobId
-  readonly operator: OperatorId
   /** Directories in scopes are relative to this one. */
   readonly baseDirectory: string
   readonly fs: FileOperations
@@ -73,7 +69,7 @@ export class FileCommitter implements Committer<FilePart> {
 
   async abortStale(_permit: AbortPermit, stale: StaleScope<FilePart>): Promise<AbortReport> {
     const { baseDirectory } = this.#options
-    const directories = new Set(stale.scopes.map((scope) => resolve(baseDirectory, directoryInScope(scope))))
+    const directories = new Set(stale.scopes.map(({ scope }) => resolve(baseDirectory, directoryInScope(scope))))
     const reports: AbortReport[] = []
     for (const directory of directories) reports.push(await this.#sweep(directory, stale))
     return {
@@ -97,7 +93,7 @@ export class FileCommitter implements Committer<FilePart> {
   }
 
   async #sweep(directory: string, stale: StaleScope<FilePart>): Promise<AbortReport> {
-    const { fs, job, operator } = this.#options
+    const { fs } = this.#options
     const keep = new Set(stale.keep.map((part) => part.name))
     let entries: readonly { readonly name: string }[]
     try {
@@ -109,8 +105,7 @@ export class FileCommitter implements Committer<FilePart> {
     let clean = true
     for (const { name: file } of entries) {
       const name = nameInHidden(file)
-      if (name === undefined || !isNameOf(name, { job, operator })) continue
-      if (keep.has(name) || !stale.isStale(name)) continue
+      if (name === undefined || keep.has(name) || !stale.isStale(name)) continue
       try {
         await fs.unlink(join(directory, file))
         aborted += 1

@@ -9,7 +9,14 @@ import { constants } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { nodeFileOperations, type FileOperations } from '../../clients/file/operations.ts'
-import { messageOf, TerminalError, type LineEncoder, type Sink, type ValidateContext } from '../../engine/api/index.ts'
+import {
+  messageOf,
+  TerminalError,
+  type LineEncoder,
+  type Sink,
+  type SinkValidateContext,
+  type ValidateContext,
+} from '../../engine/api/index.ts'
 import { filePartCodec, hiddenPart, visibleName, type FilePart } from './committable.ts'
 import { FileCommitter, scopeOf } from './committer.ts'
 import { FileWriter } from './writer.ts'
@@ -63,15 +70,13 @@ export function fileSink<T>(options: FileSinkOptions<T>): Sink<T, FilePart> {
         fs,
         context,
       }),
-    createCommitter: ({ job, operator, baseDirectory }) =>
-      Promise.resolve(new FileCommitter({ job, operator, baseDirectory, fs })),
+    createCommitter: ({ baseDirectory }) => Promise.resolve(new FileCommitter({ baseDirectory, fs })),
   }
 }
 
 /** Job and operator are in every file name, twice-hidden or visible. */
-function refuseLongNames(extension: string, { job, operator }: ValidateContext): void {
-  const longest = [job, 'l'.repeat(32), '9'.repeat(8), operator, '9'.repeat(4), '9'.repeat(9)].join('--')
-  const length = Math.max(hiddenPart(longest).length, visibleName(longest, extension).length)
+function refuseLongNames(extension: string, { job, operator, longestName }: SinkValidateContext): void {
+  const length = Math.max(hiddenPart(longestName).length, visibleName(longestName, extension).length)
   if (length <= MAX_FILE_NAME_BYTES) return
   throw new TerminalError(
     `file sink "${operator}": its files would have names of ${length} characters, ${MAX_FILE_NAME_BYTES} is the limit; ` +

@@ -14,7 +14,7 @@ import type { LogEntry } from '../../engine/checkpoint/log-entry.ts'
 import type { Manifest } from '../../engine/checkpoint/manifest.ts'
 
 export const JOB = parseJobId('conformance')
-export const LINEAGE = parseLineageId('kit00000000')
+const LINEAGE = parseLineageId('kit00000000')
 
 export function permitToCommit(generation: number, checkpoint: number): CommitPermit {
   const manifest: Manifest = {

@@ -1,11 +1,24 @@
 /** What every exactly-once sink must do between prepare and forget: each check returns or throws, with the sink's outside to itself. */
 import assert from 'node:assert/strict'
-import { SinkGeneration, type GenerationOptions, type SinkEnvironment, type StoredCommit } from './sink-generation.ts'
+import { maxUnsettledEpochs } from '../../engine/api/index.ts'
+import { nodeRuntime } from '../../engine/host/node-runtime.ts'
+import {
+  BOUNDS,
+  silent,
+  SinkGeneration,
+  type GenerationOptions,
+  type SinkEnvironment,
+  type StoredCommit,
+} from './sink-generation.ts'
 
 export type SinkCheck = <In, C, W>(environment: SinkEnvironment<In, C, W>) => Promise<void>
 
 const BIG_EPOCH = 20_000
 const BATCH = 500
+/** After this long a write is taken for pushed back. */
+const PATIENCE_MS = 1_000
+/** After this long a write is taken for stuck. */
+const DEADLINE_MS = 5_000
 
 export const commitChecks: Readonly<Record<string, SinkCheck>> = {
   'nothing is visible before its commit, all of it afterwards': async (environment) => {
@@ -49,8 +62,9 @@ export const commitChecks: Readonly<Record<string, SinkCheck>> = {
 
   'two processes commit the same at the same time: visible once, every answer clear': async (environment) => {
     await using job = await opened(environment, { generation: 1 })
-    await using one = new SinkGeneration(environment, { generation: 2 })
-    await using two = new SinkGeneration(environment, { generation: 3 })
+    // Of its own generation: a newer one may have ended what it writes with.
+    await using one = new SinkGeneration(environment, { generation: 1 })
+    await using two = new SinkGeneration(environment, { generation: 1 })
     for (let round = 0; round < 10; round += 1) {
       const start = round * 10
       const due = (await epochs(job, [[start], [start + 1], [start + 2]])).flat()
@@ -60,6 +74,7 @@ export const commitChecks: Readonly<Record<string, SinkCheck>> = {
         one.commitUntilClear(due),
       ])
       for (const kind of answers.flat()) assert.match(kind, /^(already-)?committed$/)
+      job.settle()
     }
     const expected = Array.from({ length: 10 }, (_, round) => [round * 10, round * 10 + 1, round * 10 + 2]).flat()
     assert.deepEqual(await visible(environment), expected)
@@ -84,6 +99,57 @@ export const commitChecks: Readonly<Record<string, SinkCheck>> = {
     assert.deepEqual(await job.commit([...first, ...second]), [...committed(first), ...already(second)])
     assert.deepEqual(await job.commit([...second, ...third]), [...already(second), ...committed(third)])
     assert.deepEqual(await visible(environment), [1, 2, 3])
+  },
+
+  'settled epochs free what they held, and as many as may be unsettled at a time are no obstacle': async (
+    environment,
+  ) => {
+    await using job = await opened(environment, { generation: 1 })
+    const most = maxUnsettledEpochs(BOUNDS)
+    const expected: number[] = []
+    for (let round = 0; round < 4; round += 1) {
+      const due: StoredCommit[] = []
+      // One of them is still being written when the others are settled.
+      for (let epoch = 0; epoch < most - 1; epoch += 1) {
+        expected.push(expected.length)
+        await job.write(expected.slice(-1))
+        due.push(...(await job.prepare()))
+      }
+      await job.commitUntilClear(due)
+      job.settle()
+      await job.forget(due)
+      assert.deepEqual(await visible(environment), expected)
+    }
+    assert.deepEqual(job.failures, [])
+  },
+
+  'a writer that has no room left pushes back until it hears settled, and then goes on': async (environment) => {
+    await using job = await opened(environment, { generation: 1 })
+    const expected: number[] = []
+    const due: StoredCommit[] = []
+    for (let epoch = 0; epoch < maxUnsettledEpochs(BOUNDS) * 2; epoch += 1) {
+      expected.push(epoch)
+      const writing = job.write([epoch])
+      if (!(await isWrittenWithin(PATIENCE_MS, writing))) {
+        await job.commitUntilClear(due)
+        job.settle()
+        assert.ok(await isWrittenWithin(DEADLINE_MS, writing), `still pushes back after settled, in epoch ${epoch + 1}`)
+      }
+      due.push(...(await job.prepare()))
+    }
+    await job.commitUntilClear(due)
+    assert.deepEqual(await visible(environment), expected)
+  },
+
+  'a host that knows no checkpoint and never says settled is served as well': async (environment) => {
+    await using job = await opened(environment, { generation: 1, isPlainHost: true })
+    const expected: number[] = []
+    for (let epoch = 0; epoch < maxUnsettledEpochs(BOUNDS) * 3; epoch += 1) {
+      expected.push(epoch)
+      assert.ok(await isWrittenWithin(DEADLINE_MS, job.write([epoch])), `waits for ever in epoch ${epoch + 1}`)
+      await job.commitUntilClear(await job.prepare())
+    }
+    assert.deepEqual(await visible(environment), expected)
   },
 
   'an epoch without records gives no committable and no error': async (environment) => {
@@ -231,6 +297,18 @@ export async function epochs<In, C, W, const Numbers extends readonly (readonly 
     prepared.push(await job.prepare())
   }
   return prepared as { -readonly [Index in keyof Numbers]: StoredCommit[] }
+}
+
+async function isWrittenWithin(patienceMs: number, writing: Promise<void>): Promise<boolean> {
+  const alarm = new AbortController()
+  const late = nodeRuntime(silent)
+    .timers.sleep(patienceMs, alarm.signal)
+    .catch(() => undefined)
+  try {
+    return await Promise.race([writing.then(() => true), late.then(() => false)])
+  } finally {
+    alarm.abort()
+  }
 }
 
 export async function visible<In, C, W>(environment: SinkEnvironment<In, C, W>): Promise<readonly number[]> {

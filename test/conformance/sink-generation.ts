@@ -4,22 +4,32 @@
  * when the check is over): what a killed process leaves, and a paused one that may wake up.
  */
 import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   NO_TIMESTAMP,
+  parseCheckpointId,
   parseGeneration,
   parseOperatorId,
+  parseLineageId,
   type AbortReport,
   type CommitOutcome,
+  type CheckpointBounds,
   type CommitRequestId,
   type Committer,
+  type GenerationScope,
+  type LineageId,
   type Sink,
   type SinkWriter,
 } from '../../engine/api/index.ts'
 import { nodeRuntime } from '../../engine/host/node-runtime.ts'
-import { externalNames, generationOfName } from '../../engine/task/external-name.ts'
-import { JOB, LINEAGE, permitToCommit, permitToSweep } from './permit.ts'
+import { DEFAULT_CHECKPOINT_POLICY } from '../../engine/checkpoint/trigger.ts'
+import { externalNames, generationPrefix, isOlderName } from '../../engine/task/external-name.ts'
+import { JOB, permitToCommit, permitToSweep } from './permit.ts'
 
-/** The outside world of one check: a directory, a topic, a table of its own. Records are numbered; a number is never written twice. */
+/**
+ * The outside world of one check: a directory, a topic, a table of its own. Records are numbered; a number is never written twice. Checks
+ * may share a server: each has a lineage of its own, so that no external name comes twice.
+ */
 export interface SinkEnvironment<In, C, W = never> extends AsyncDisposable {
   /** A new sink on the same outside, as another process would make it. */
   readonly createSink: () => Sink<In, C, W>
@@ -49,10 +59,31 @@ export interface GenerationOptions {
   readonly operator?: string
   /** Writers; default 1. */
   readonly parallelism?: number
+  /** A host that does not know the checkpoint at prepare and never says `settled`; default false. */
+  readonly isPlainHost?: boolean
+  /** Default: the environment's own. Another one is of a job with the same id in another store, which writes to the same outside. */
+  readonly history?: History
+}
+
+/** What the checkpoint log of a job would know: its lineage and who has started. */
+export class History {
+  readonly lineage: LineageId = parseLineageId(nodeRuntime(silent).random.token(12))
+  readonly generations: Required<GenerationOptions>[] = []
+}
+
+const histories = new WeakMap<object, History>()
+
+function historyOf(environment: object): History {
+  const history = histories.get(environment) ?? new History()
+  histories.set(environment, history)
+  return history
 }
 
 const MEMORY_BUDGET_BYTES = 16 * 1024 * 1024
+/** What a job has that sets nothing. */
+export const BOUNDS: CheckpointBounds = DEFAULT_CHECKPOINT_POLICY
 const MOST_ATTEMPTS = 30
+const MOST_PAUSE_MS = 200
 
 export class SinkGeneration<In, C, W> implements AsyncDisposable {
   readonly sink: Sink<In, C, W>
@@ -66,12 +97,15 @@ export class SinkGeneration<In, C, W> implements AsyncDisposable {
 
   constructor(environment: SinkEnvironment<In, C, W>, options: GenerationOptions) {
     this.#environment = environment
-    this.#options = { operator: 'out', parallelism: 1, ...options }
+    const history = options.history ?? historyOf(environment)
+    this.#options = { operator: 'out', parallelism: 1, isPlainHost: false, ...options, history }
+    history.generations.push(this.#options)
     this.sink = environment.createSink()
   }
 
-  /** Opens all writers, restored from `writerState` if there is any. */
+  /** Makes the committer, then opens all writers, restored from `writerState` if there is any. */
   async open(writerState: readonly W[] = []): Promise<void> {
+    await this.#useCommitter()
     for (let subtask = 0; subtask < this.#options.parallelism; subtask += 1) {
       this.#writers.push(await this.sink.createWriter(this.#writerContext(subtask), subtask === 0 ? writerState : []))
     }
@@ -92,13 +126,20 @@ export class SinkGeneration<In, C, W> implements AsyncDisposable {
     const { subtask = 0, endOfInput = false } = options
     this.#checkpoint += 1
     const checkpoint = this.#checkpoint
-    const prepared = await this.#writer(subtask).prepareCommit({ endOfInput })
+    const known = this.#options.isPlainHost ? {} : { checkpoint: parseCheckpointId(checkpoint) }
+    const prepared = await this.#writer(subtask).prepareCommit({ ...known, endOfInput })
     const { committableCodec } = this.sink
     return prepared.map((committable, index) => ({
       id: { generation: this.#options.generation, checkpoint, operator: this.#options.operator, subtask, index },
       bytes: committableCodec.encode(committable),
       version: committableCodec.version,
     }))
+  }
+
+  /** Everything prepared so far has been committed, and the log says so. */
+  settle(): void {
+    assert.ok(!this.#options.isPlainHost, 'such a host never says settled')
+    for (const writer of this.#writers) writer.settled?.(parseCheckpointId(this.#checkpoint))
   }
 
   get overlapsPrepare(): boolean {
@@ -118,7 +159,7 @@ export class SinkGeneration<In, C, W> implements AsyncDisposable {
     }
   }
 
-  /** Asks until every answer is clear, as the engine does, and returns the answers' kinds. */
+  /** Asks until every answer is clear, with growing pauses as the engine does, and returns the answers' kinds. */
   async commitUntilClear(stored: readonly StoredCommit[]): Promise<string[]> {
     const kinds = stored.map(() => 'unknown')
     for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt += 1) {
@@ -129,6 +170,9 @@ export class SinkGeneration<In, C, W> implements AsyncDisposable {
         attempt,
       )
       for (const [place, index] of open.entries()) kinds[index] = outcomes[place]?.kind ?? 'unknown'
+      const askedMs = Math.max(0, ...outcomes.map((one) => (one.kind === 'retry' ? (one.afterMs ?? 0) : 0)))
+      const isClear = outcomes.every(({ kind }) => kind !== 'retry' && kind !== 'unknown')
+      if (!isClear) await sleep(Math.max(askedMs, Math.min(2 ** (attempt - 1), MOST_PAUSE_MS)))
     }
     return assert.fail(`no clear answer after ${MOST_ATTEMPTS} attempts: ${kinds.join()}`)
   }
@@ -141,12 +185,11 @@ export class SinkGeneration<In, C, W> implements AsyncDisposable {
   /** Everything of older generations that `keep` does not list; in the scopes of older parallelisms too. */
   async abortStale(keep: readonly StoredCommit[] = []): Promise<AbortReport> {
     const committer = await this.#useCommitter()
-    const report = await committer.abortStale(permitToSweep(this.#options.generation), {
-      scopes: [1, 5, this.#options.parallelism].map((parallelism) => this.sink.scope(parallelism)),
-      isStale: (name) => {
-        const generation = generationOfName(name, `${JOB}--`)
-        return generation !== undefined && generation < this.#options.generation
-      },
+    const { generation, operator } = this.#options
+    const lineages = new Set([this.#options.history.lineage])
+    const report = await committer.abortStale(permitToSweep(generation), {
+      scopes: this.#scopes(),
+      isStale: (name) => isOlderName(name, { job: JOB, lineages, operator, below: generation }),
       keep: this.#decode(keep),
       keepWriterState: [],
     })
@@ -168,6 +211,19 @@ export class SinkGeneration<In, C, W> implements AsyncDisposable {
     this.#committer = undefined
   }
 
+  /** As a log holds them that knows of no newer generation. */
+  #scopes(): readonly GenerationScope[] {
+    const { generation: mine, operator } = this.#options
+    const { lineage, generations } = this.#options.history
+    return generations
+      .filter((one) => one.operator === operator && one.generation <= mine)
+      .map(({ generation, parallelism }) => ({
+        scope: this.sink.scope(parallelism),
+        namePrefix: generationPrefix({ job: JOB, lineage, generation, operator }),
+        isStale: generation < mine,
+      }))
+  }
+
   #decode(stored: readonly StoredCommit[]): readonly C[] {
     return stored.map(({ bytes, version }) => this.sink.committableCodec.decode(bytes.slice(), version))
   }
@@ -177,18 +233,22 @@ export class SinkGeneration<In, C, W> implements AsyncDisposable {
   }
 
   async #useCommitter(): Promise<Committer<C, W>> {
-    this.#committer ??= await this.sink.createCommitter(this.#context())
+    this.#committer ??= await this.sink.createCommitter({
+      ...this.#context(),
+      older: this.#scopes().filter((one) => one.isStale),
+    })
     return this.#committer
   }
 
   #context() {
     const { clock, random } = nodeRuntime(silent)
+    const { generation, operator } = this.#options
     return {
       job: JOB,
-      lineage: LINEAGE,
-      generation: parseGeneration(this.#options.generation),
-      operator: parseOperatorId(this.#options.operator),
-      namePrefix: `${JOB}--${LINEAGE}--`,
+      lineage: this.#options.history.lineage,
+      generation: parseGeneration(generation),
+      operator: parseOperatorId(operator),
+      namePrefix: generationPrefix({ job: JOB, lineage: this.#options.history.lineage, generation, operator }),
       baseDirectory: process.cwd(),
       clock,
       random,
@@ -205,6 +265,7 @@ export class SinkGeneration<In, C, W> implements AsyncDisposable {
       subtask,
       parallelism: this.#options.parallelism,
       maxParallelism: 128,
+      checkpoint: BOUNDS,
       memoryBudgetBytes: MEMORY_BUDGET_BYTES,
       nextName: externalNames({ ...context, subtask }),
       fail: (error: unknown) => void this.failures.push(error),
@@ -212,4 +273,4 @@ export class SinkGeneration<In, C, W> implements AsyncDisposable {
   }
 }
 
-const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
+export const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }

@@ -1,5 +1,6 @@
 /** Lives until one is found that violates something: what a checker says of a mutant. Loaded once for each mutant. */
 import { live, type Plan } from './life.ts'
+import type { Strike } from './process.ts'
 import { planOf } from './random-plan.ts'
 
 interface Found {
@@ -33,8 +34,7 @@ function* simplePlans(from: number, to: number): Generator<Plan> {
 
 /** The second process is paused in its sweep and woken while the third one works. */
 export async function* sweeperPlans(): AsyncGenerator<Plan> {
-  const crash = { effect: 66, moment: 'before', kind: 'kill' } as const
-  const effects = (await live({ seed: 5, strikes: [crash] })).effects[1] ?? []
+  const { crash, effects } = await crashThatLeavesDebris()
   for (const [index, name] of effects.entries()) {
     if (!/^store\.(list|delete) job\/blob\//.test(name)) continue
     for (const moment of ['before', 'after'] as const) {
@@ -43,4 +43,14 @@ export async function* sweeperPlans(): AsyncGenerator<Plan> {
       }
     }
   }
+}
+
+/** A crash after which the next start finds a blob to sweep away. */
+async function crashThatLeavesDebris(): Promise<{ crash: Strike; effects: readonly string[] }> {
+  for (let effect = 60; effect <= 160; effect += 1) {
+    const crash = { effect, moment: 'before', kind: 'kill' } as const
+    const effects = (await live({ seed: 5, strikes: [crash] })).effects[1] ?? []
+    if (effects.some((name) => name.startsWith('store.delete job/blob/'))) return { crash, effects }
+  }
+  throw new Error('no crash leaves a blob behind: there is no sweep to be paused')
 }

@@ -88,7 +88,7 @@ export const MUTANTS: Readonly<Record<string, readonly Edit[]>> = {
     'const id = parseCheckpointId(checkpoint)\n    try {',
     'const id = parseCheckpointId(checkpoint)\n    this.#carried.length = 0\n    try {',
   ),
-  'names without the generation': edit('engine/task/external-name.ts', 'pad(parts.generation, 8)', 'pad(1, 8)'),
+  'names without the generation': edit('engine/task/external-name.ts', 'pad(generation, 8)', 'pad(1, 8)'),
   'sweep by list': edit('engine/checkpoint/sweep.ts', 'owner < sweeper && ', ''),
   'a fenced generation goes on': edit(
     APPEND,
@@ -129,7 +129,7 @@ export const MUTANTS: Readonly<Record<string, readonly Edit[]>> = {
   ),
   'unclean scopes grow with every start': edit(
     'engine/coordinator/entries.ts',
-    'mergeScopes(newest?.unclean ?? [])',
-    'newest?.unclean ?? []',
+    'mergeScopes(newest)',
+    'newest.unclean',
   ),
 }

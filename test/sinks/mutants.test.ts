@@ -133,6 +133,28 @@ const mutants: Readonly<Record<string, Mutant>> = {
     finds: /^forget takes away the evidence of what it names/,
     committer: () => ({ forget: () => Promise.resolve() }),
   },
+  'waits for settled where nobody says it': {
+    finds: /^a host that knows no checkpoint and never says settled/,
+    writer: (sound) => waiting(sound, (free) => ({ settled: free })),
+  },
+  'goes on waiting when it hears settled': {
+    finds: /^a writer that has no room left pushes back until it hears settled/,
+    writer: (sound) => waiting(sound, () => ({ settled: () => undefined })),
+  },
+  'uses again what is not settled': {
+    finds: /^settled epochs free what they held/,
+    writer: (sound) => {
+      const prepared: FilePart[][] = []
+      return {
+        prepareCommit: async (epoch) => {
+          prepared.push([...(await sound.prepareCommit(epoch))])
+          // Room for four.
+          for (const part of prepared.at(-5) ?? []) await unlink(hiddenOf(part)).catch(() => undefined)
+          return prepared.at(-1) ?? []
+        },
+      }
+    },
+  },
   'leaves the generation out of its names': {
     finds: /^a new generation takes no name that an old one has/,
     context: (context) => ({ ...context, nextName: () => context.nextName().replace(/--\d{8}--/, '--00000000--') }),
@@ -141,6 +163,16 @@ const mutants: Readonly<Record<string, Mutant>> = {
     finds: /^what is of the same or a newer generation is never aborted/,
     committer: (sound) => ({
       abortStale: (permit, stale) => sound.abortStale(permit, { ...stale, isStale: () => true }),
+    }),
+  },
+  'takes a job of the same id for its own': {
+    finds: /^what a job of the same id in another store has/,
+    committer: (sound) => ({
+      abortStale: (permit, stale) => {
+        const start = /^.+?--[a-z0-9]{8,}--/
+        const mine = start.exec(stale.scopes[0]?.namePrefix ?? '')?.[0] ?? ''
+        return sound.abortStale(permit, { ...stale, isStale: (name) => stale.isStale(name.replace(start, mine)) })
+      },
     }),
   },
   'sweeps what a completed checkpoint holds': {
@@ -235,6 +267,28 @@ function mutated(environment: FileEnvironment, mutant: Mutant): FileEnvironment 
         },
       }
     },
+  }
+}
+
+/** Room for four unsettled epochs; `releasing` says what makes room again. */
+function waiting(sound: Writer, releasing: (free: () => void) => Partial<Writer>): Partial<Writer> {
+  let used = 0
+  let free = Promise.withResolvers<void>()
+  return {
+    write: async (batch) => {
+      const copy = { values: [...batch.values], timestamps: [...batch.timestamps] }
+      while (used >= 4) await free.promise
+      await sound.write(copy)
+    },
+    prepareCommit: (epoch) => {
+      used += 1
+      return sound.prepareCommit(epoch)
+    },
+    ...releasing(() => {
+      used = 0
+      free.resolve()
+      free = Promise.withResolvers()
+    }),
   }
 }
 

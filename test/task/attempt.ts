@@ -1,6 +1,7 @@
 /** One attempt of a job under test: the task, a blob store in memory, and what the task has said. */
 import { createHash } from 'node:crypto'
 import type { Runtime } from '../../engine/api/index.ts'
+import { DEFAULT_CHECKPOINT_POLICY } from '../../engine/checkpoint/trigger.ts'
 import type { Manifest, OperatorSnapshot } from '../../engine/checkpoint/manifest.ts'
 import type { JobGraph } from '../../engine/graph/job-graph.ts'
 import { FlowBuilder, type Flow } from '../../engine/graph/stream.ts'
@@ -70,6 +71,7 @@ export class TestAttempt implements AsyncDisposable {
       restored: options.restored ?? null,
       dropped: [],
       maxParallelism: 128,
+      checkpoint: DEFAULT_CHECKPOINT_POLICY,
       store: attempt.blobs,
       send: (message) => {
         attempt.said.push(message)

@@ -3,7 +3,7 @@ import { json } from '../../../engine/api/index.ts'
 import type { FileOperations } from '../../../clients/file/operations.ts'
 import { fileSink, type FilePart } from '../../../sinks/file/sink.ts'
 import type { VolatileDisk } from '../../clients/file/volatile-disk.ts'
-import { SinkGeneration, type SinkEnvironment, type StoredCommit } from '../../conformance/sink-generation.ts'
+import { History, SinkGeneration, type SinkEnvironment, type StoredCommit } from '../../conformance/sink-generation.ts'
 import { numbersOf, type Numbered } from './file-environment.ts'
 
 export const DIRECTORY = '/srv/out'
@@ -17,13 +17,17 @@ export class CheckpointFacts {
   due: readonly StoredCommit[] = []
   epochs = 0
   newestGeneration = 0
+  readonly history = new History()
 }
 
 /** The next generation: fences all others, commits what is due, aborts what is left. */
 export async function start(facts: CheckpointFacts, fs: FileOperations, between: Between = {}): Promise<Generation> {
   facts.newestGeneration += 1
   const number = facts.newestGeneration
-  const generation = new SinkGeneration<Numbered, FilePart, never>(environmentOn(fs), { generation: number })
+  const generation = new SinkGeneration<Numbered, FilePart, never>(environmentOn(fs), {
+    generation: number,
+    history: facts.history,
+  })
   refuseLoss(await generation.commitUntilClear(facts.due))
   await between.committed?.()
   await generation.abortStale(facts.due)

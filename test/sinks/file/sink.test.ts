@@ -2,8 +2,16 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import { json, parseJobId, parseOperatorId, TerminalError, type ValidateContext } from '../../../engine/api/index.ts'
-import { filePartCodec, isNameOf, visibleName } from '../../../sinks/file/committable.ts'
+import {
+  json,
+  parseJobId,
+  parseOperatorId,
+  TerminalError,
+  type SinkValidateContext,
+} from '../../../engine/api/index.ts'
+import { DEFAULT_CHECKPOINT_POLICY } from '../../../engine/checkpoint/trigger.ts'
+import { longestName } from '../../../engine/task/external-name.ts'
+import { filePartCodec, visibleName } from '../../../sinks/file/committable.ts'
 import { fileSink } from '../../../sinks/file/sink.ts'
 
 const base = mkdtempSync(join(tmpdir(), 'sluice-file-sink-'))
@@ -11,11 +19,14 @@ afterAll(() => rmSync(base, { recursive: true, force: true }))
 
 const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
 
-function context(ids: { readonly job?: string; readonly operator?: string } = {}): ValidateContext {
+function context(ids: { readonly job?: string; readonly operator?: string } = {}): SinkValidateContext {
+  const { job = 'orders', operator = 'totals' } = ids
   return {
-    job: parseJobId(ids.job ?? 'orders'),
-    operator: parseOperatorId(ids.operator ?? 'totals'),
+    job: parseJobId(job),
+    operator: parseOperatorId(operator),
     parallelism: 1,
+    checkpoint: DEFAULT_CHECKPOINT_POLICY,
+    longestName: longestName(job, operator),
     baseDirectory: base,
     logger: silent,
     signal: new AbortController().signal,
@@ -83,17 +94,6 @@ describe('names', () => {
       '0000-000000001-a--abcdefgh1234--00000001--b--0001--000000002',
     ].map((one) => visibleName(one, ''))
     expect(new Set(visible).size).toBe(3)
-  })
-
-  test('an operator owns its names and no other operator does, dashes or not', () => {
-    const owner = (operator: string, job = 'orders') => ({ job, operator })
-    expect(isNameOf(name('00000001', 'totals', '000000001'), owner('totals'))).toBe(true)
-    expect(isNameOf(name('00000001', 'a-b', '000000001'), owner('a-b'))).toBe(true)
-    expect(isNameOf(name('00000001', 'a-b', '000000001'), owner('b'))).toBe(false)
-    expect(isNameOf(name('00000001', 'a-b', '000000001'), owner('a'))).toBe(false)
-    expect(isNameOf(name('00000001', 'a--b', '000000001'), owner('a'))).toBe(false)
-    expect(isNameOf(name('00000001', 'totals', '000000001'), owner('totals', 'order'))).toBe(false)
-    expect(isNameOf('anything', owner('totals'))).toBe(false)
   })
 })
 
