@@ -31,9 +31,11 @@ test.each(Object.entries(jumps))(
     // No name is derived from the clock.
     const names = [...arena.names('counts'), ...arena.names('evens')]
     expect(
-      names.filter((name) => !/^part-0000000[12]-(counts|evens)-0000-\d{9}-kills-[a-z0-9]{12}\.ndjson$/.test(name)),
+      names.filter(
+        (name) => !/^part-0000000[12]--(counts|evens)--0000--\d{9}--kills--[a-z0-9]{12}\.ndjson$/.test(name),
+      ),
     ).toEqual([])
-    expect(Math.max(...names.map((name) => Number(name.slice(26, 35).replace(/\D/g, ''))))).toBeLessThan(1_000)
+    expect(Math.max(...names.map((name) => Number(name.split('--')[3])))).toBeLessThan(1_000)
   },
 )
 

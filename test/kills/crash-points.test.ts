@@ -123,8 +123,8 @@ function debrisOf(arena: Arena): readonly string[] {
 
 /** Visible files that come from these hidden ones. */
 function visibleAmong(arena: Arena, hidden: readonly string[]): readonly string[] {
-  const keys = new Set(hidden.map((name) => /--(\d{8})--(.+)--(\d{4})--(\d{9})\./.exec(name)?.slice(1).join('-')))
+  const keys = new Set(hidden.map((name) => /--(\d{8})--(.+)--(\d{4})--(\d{9})\./.exec(name)?.slice(1).join('--')))
   return [...arena.names('counts'), ...arena.names('evens')].filter((name) =>
-    keys.has(/^part-(.+-\d{4}-\d{9})-/.exec(name)?.[1]),
+    keys.has(/^part-(\d{8}--.+--\d{4}--\d{9})--/.exec(name)?.[1]),
   )
 }
