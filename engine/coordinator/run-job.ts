@@ -177,6 +177,9 @@ async function askPreflight(
   { newest, holderAlive }: Pick<PreflightFacts, 'newest' | 'holderAlive'>,
 ): Promise<PreflightDecision> {
   const restore = options.restore ?? 'latest'
+  // A job that runs retires what its entries name: nothing of a holder that stays is read.
+  const isHeld = holderAlive === true && options.takeOver !== true
+  const mine = isHeld ? undefined : newest
   return decidePreflight({
     job: options.definition.id,
     newest,
@@ -185,8 +188,8 @@ async function askPreflight(
     planHash: built.planHash,
     settings: built.settings,
     operators: built.graph.nodes.map(operatorFacts),
-    dueSinks: await dueSinks(options, newest),
-    manifest: await manifestToRestore(options, newest, restore),
+    dueSinks: await dueSinks(options, mine),
+    manifest: await manifestToRestore(options, mine, restore),
     maxParallelism: MAX_PARALLELISM,
     restore,
     acceptDuplicates: options.acceptDuplicates ?? false,
