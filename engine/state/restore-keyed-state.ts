@@ -1,9 +1,7 @@
 /**
- * Brings a checkpoint's keyed state into a new backend: loads the blobs that its key groups need and checks each before use. Key groups
+ * Brings a checkpoint's keyed state into a new backend: loads the blobs that its key groups need, once each. Key groups
  * are decoded on first touch, or by `restoreIdleSlice`.
  */
-import { createHash } from 'node:crypto'
-import { CorruptCheckpointError } from '../api/index.ts'
 import type { BlobReference, KeyedStateHandle } from '../checkpoint/manifest.ts'
 
 export interface RestoreOptions {
@@ -11,6 +9,7 @@ export interface RestoreOptions {
   readonly checkpoint: number
   /** Of all old subtasks of the operator: they are merged by key group. */
   readonly handles: readonly KeyedStateHandle[]
+  /** Checks the bytes, too. @throws CorruptCheckpointError naming the blob */
   readonly getBlob: (blob: BlobReference) => Promise<Uint8Array>
   /** Names of states that the checkpoint holds and that may go. */
   readonly dropped?: readonly string[]
@@ -27,7 +26,7 @@ interface Restorable {
   ): void
 }
 
-/** @throws CorruptCheckpointError naming the blob, TerminalError for state that the job does not declare alike */
+/** @throws what `getBlob` throws, TerminalError for state that the job does not declare alike */
 export async function restoreKeyedState(backend: Restorable, options: RestoreOptions): Promise<void> {
   const { firstKeyGroup, lastKeyGroup } = backend
   const needed = new Map<string, BlobReference>()
@@ -41,21 +40,7 @@ export async function restoreKeyedState(backend: Restorable, options: RestoreOpt
     }
   }
   const loaded = await Promise.all(
-    [...needed.values()].map(async (blob) => [blob.key, checked(blob, await options.getBlob(blob))] as const),
+    [...needed.values()].map(async (blob) => [blob.key, await options.getBlob(blob)] as const),
   )
   backend.restore(options.checkpoint, options.handles, new Map(loaded), options.dropped)
 }
-
-function checked(blob: BlobReference, bytes: Uint8Array): Uint8Array {
-  if (bytes.byteLength !== blob.sizeBytes) {
-    throw new CorruptCheckpointError(
-      `${blob.key} has ${bytes.byteLength} bytes, ${blob.sizeBytes} were written; ${CURE}`,
-    )
-  }
-  if (createHash('sha256').update(bytes).digest('hex') !== blob.sha256) {
-    throw new CorruptCheckpointError(`${blob.key} does not match its sha256; ${CURE}`)
-  }
-  return bytes
-}
-
-const CURE = 'bring it back from a backup, or restore an older checkpoint'

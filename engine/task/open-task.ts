@@ -16,7 +16,7 @@ import type { SinkNode, SourceNode } from '../graph/job-graph.ts'
 import { ChainGuard } from '../operators/chain-guard.ts'
 import { compileChain, type Chain } from '../operators/chain.ts'
 import { createSinkEdge, type SinkEdge } from '../operators/sink-edge.ts'
-import { KeyedStateBackend } from '../state/keyed-state-backend.ts'
+import { KeyedStateBackend, restoreKeyedState } from '../state/keyed-state-backend.ts'
 import { externalNames, generationPrefix } from './external-name.ts'
 import { FailureSwitch, failureAt } from './failure.ts'
 import { SinkPort } from './sink-port.ts'
@@ -95,11 +95,8 @@ async function openBackends(options: TaskOptions): Promise<ReadonlyMap<string, K
     backends.set(node.id, backend)
     if (options.restored === null) continue
     const handles = restoredOf(options, node.id).flatMap((one) => (one.state === undefined ? [] : [one.state]))
-    const references = new Map(handles.flatMap((handle) => handle.blobs).map((blob) => [blob.key, blob]))
-    const loaded = await Promise.all(
-      [...references.values()].map(async (blob) => [blob.key, await options.store.getBlob(blob)] as const),
-    )
-    backend.restore(options.restored.checkpoint, handles, new Map(loaded))
+    const { checkpoint } = options.restored
+    await restoreKeyedState(backend, { checkpoint, handles, getBlob: (blob) => options.store.getBlob(blob) })
   }
   return backends
 }

@@ -42,8 +42,8 @@ export const MUTANTS: Readonly<Record<string, readonly Edit[]>> = {
   ),
   'keyed state not restored': edit(
     OPEN_TASK,
-    'backend.restore(options.restored.checkpoint, handles, new Map(loaded))',
-    'void backend',
+    'await restoreKeyedState(backend, { checkpoint, handles,',
+    'await restoreKeyedState(backend, { checkpoint, handles: [],',
   ),
   'writer state not restored': edit(
     OPEN_TASK,
