@@ -143,10 +143,15 @@ function originOf(error: unknown): string {
     origin = origin.cause
   }
   if (origin === error || !(origin instanceof Error)) return ''
-  return hasFrames(origin) && !(origin instanceof TerminalError) ? `\n${origin.stack}` : ''
+  return isOfCode(origin) ? `\n${origin.stack}` : ''
 }
 
-/** A failed system call has none, and its message has been told already. */
+/** A failed system call and an expected refusal say it all in their message; where we asked helps nobody. */
+function isOfCode(error: Error): boolean {
+  return hasFrames(error) && !(error instanceof TerminalError) && !('syscall' in error)
+}
+
+/** Its first line alone has been told already. */
 function hasFrames(error: Error): boolean {
   return error.stack?.includes('\n    at ') === true
 }

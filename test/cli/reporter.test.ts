@@ -1,4 +1,5 @@
 /** What a run tells on a terminal, in a log file and to programs. */
+import { stat } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { jsonReporter, textReporter, type Reporter } from '../../cli/reporter.ts'
 import { TerminalError } from '../../engine/index.ts'
@@ -65,6 +66,12 @@ test('a failure shows where the user code threw', () => {
   })
   expect(written).toMatch(/^FAILED: operator "x" failed: too far\nRangeError: too far\n\s+at .*reporter\.test\.ts/)
   expect(written).toMatch(/sluice: no such setting\n$/)
+})
+
+test('a failed system call is told in one line, not by where we made it', async () => {
+  const cause: unknown = await stat('there/is/nothing').catch((error: unknown) => error)
+  const refusal = new TerminalError('cannot read there/is/nothing', { cause })
+  expect(texts(false, (reporter) => reporter.refused(refusal, 2))).toBe('sluice: cannot read there/is/nothing\n')
 })
 
 test('programs are told everything as JSON', () => {
