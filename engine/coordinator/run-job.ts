@@ -77,7 +77,8 @@ const PREFLIGHT_LOOKS = 10
  */
 export async function runJob(options: RunOptions): Promise<RunEnd> {
   const { definition, store, runtime } = options
-  const job = definition.id
+  // Before anything is looked up under it: it is a part of every key.
+  const job = parseJobId(definition.id)
   const log = await JobLog.open(store, job, runtime)
   const reused = log.newest?.settings ?? {}
   const built = buildJob(definition, options.settings, reused)

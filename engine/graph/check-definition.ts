@@ -38,17 +38,31 @@ const RESTART: Readonly<Record<RestartStrategy['kind'], Readonly<Record<string, 
   },
 }
 
+const MEMBERS: Readonly<Record<keyof JobDefinition, true>> = {
+  id: true,
+  checkpoint: true,
+  restart: true,
+  guarantee: true,
+  build: true,
+}
+
 const GUARANTEES: readonly string[] = ['exactly-once', 'idempotent', 'at-least-once']
 
 /** @throws TerminalError naming the member and what it may be */
 export function checkDefinition(definition: JobDefinition): void {
   parseJobId(definition.id)
   const { id, checkpoint = {}, restart, guarantee } = definition
+  const unknown = Object.keys(definition).find((name) => !Object.hasOwn(MEMBERS, name))
+  if (unknown !== undefined) {
+    throw new TerminalError(`job "${id}": ${unknown} is unknown; known are ${Object.keys(MEMBERS).join(', ')}`)
+  }
   if (guarantee !== undefined && !GUARANTEES.includes(guarantee)) {
     throw new TerminalError(`job "${id}": guarantee ${show(guarantee)} is not one of ${GUARANTEES.join(', ')}`)
   }
+  checkObject(`job "${id}": checkpoint`, checkpoint)
   checkNumbers(`job "${id}": checkpoint`, checkpoint, CHECKPOINT)
   if (restart === undefined) return
+  checkObject(`job "${id}": restart`, restart)
   const { kind, ...rest } = restart
   if (!Object.hasOwn(RESTART, kind)) {
     throw new TerminalError(`job "${id}": restart kind ${show(kind)} is not one of ${Object.keys(RESTART).join(', ')}`)
@@ -57,6 +71,11 @@ export function checkDefinition(definition: JobDefinition): void {
   checkNumbers(`job "${id}": restart`, rest, limits)
   const missing = Object.keys(limits).filter((name) => !Object.hasOwn(rest, name))
   if (missing.length > 0) throw new TerminalError(`job "${id}": restart ${kind} lacks ${missing.join(', ')}`)
+}
+
+function checkObject(what: string, given: unknown): void {
+  if (typeof given === 'object' && given !== null) return
+  throw new TerminalError(`${what} is ${show(given)}; it must be an object, or left out`)
 }
 
 function checkNumbers(what: string, given: object, limits: Readonly<Record<string, Limits>>): void {

@@ -2,7 +2,7 @@
  * A job definition, and how it becomes a graph and a plan. `build` must be pure: it is run twice and the outcomes are compared, since
  * every process and every restart builds the graph anew.
  */
-import { TerminalError, type Guarantee } from '../api/index.ts'
+import { messageOf, TerminalError, type Guarantee } from '../api/index.ts'
 import type { RestartStrategy } from '../checkpoint/restart.ts'
 import type { CheckpointPolicy } from '../checkpoint/trigger.ts'
 import { checkDefinition } from './check-definition.ts'
@@ -70,7 +70,7 @@ type Built = Omit<BuiltJob, 'planHash'>
 
 function buildOnce(definition: JobDefinition, settings: GivenSettings): Built {
   const flow = new FlowBuilder()
-  const returned: unknown = definition.build(flow, settings)
+  const returned: unknown = callBuild(definition, flow, settings)
   flow.seal()
   if (returned instanceof Promise) {
     returned.catch(() => undefined)
@@ -80,6 +80,16 @@ function buildOnce(definition: JobDefinition, settings: GivenSettings): Built {
   const plan = planOf(definition.id, definition.guarantee ?? 'exactly-once', flow.nodes)
   const guarantee = plan.paths.reduce<Guarantee>((weakest, path) => weaker(weakest, path.guarantee), 'exactly-once')
   return { graph: { nodes: flow.nodes, guarantee }, plan, settings: settings.used }
+}
+
+/** Whatever the user's code throws refuses the job: nothing has been written yet. */
+function callBuild(definition: JobDefinition, flow: Flow, settings: Settings): unknown {
+  try {
+    return definition.build(flow, settings)
+  } catch (error) {
+    if (error instanceof TerminalError) throw error
+    throw new TerminalError(`build of job "${definition.id}" failed: ${messageOf(error)}`, { cause: error })
+  }
 }
 
 function refuseImpure(job: string, first: Built, second: Built): void {

@@ -163,6 +163,8 @@ test('what cannot run is refused with 2 and a reason, and leaves nothing behind'
   place.write('in.ndjson', '{"name":"a"}\n')
   place.write('empty.ts', 'export const job = 1\n')
   place.write('broken.ts', 'throw new Error("no luck")\n')
+  place.write('dots.ts', "export default { id: '..', build() {} }")
+  place.write('throws.ts', "export default { id: 'throws', build() { throw new Error('no such day') } }")
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
     [['run'], /missing required argument 'job'/],
     [['walk'], /unknown command 'walk'/],
@@ -185,6 +187,8 @@ test('what cannot run is refused with 2 and a reason, and leaves nothing behind'
     [['run', QUICKSTART, ...SETTINGS, '--accept-loss', 'all'], /--accept-loss all: give the number of a checkpoint/],
     [['run', QUICKSTART, QUICKSTART], /too many arguments/],
     [['run', QUICKSTART, '--set'], /'--set <key=value>' argument missing/],
+    [['run', 'dots.ts'], /job id "\.\." is not valid/],
+    [['run', 'throws.ts'], /build of job "throws" failed: no such day\nError: no such day\n +at .*throws\.ts/],
     [['plan', 'gone.ts'], /there is no job file .*gone\.ts/],
     [['plan', QUICKSTART, ...SETTINGS, '--set', 'feild=x'], /does not know the setting "feild"/],
     [['status'], /missing required argument 'job'/],

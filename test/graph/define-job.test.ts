@@ -118,6 +118,16 @@ test('a build that differs from one run to the next is refused', () => {
   expect(refusal(job(async (flow) => flow.source('in', source()).sink('out', sink())))).toMatch(/is async/)
 })
 
+test('a build that throws is refused with what it said and where', () => {
+  const cause = new RangeError('no such day')
+  const thrower = job(() => {
+    throw cause
+  })
+  expect(() => buildJob(thrower, {})).toThrow(
+    expect.objectContaining({ name: 'TerminalError', message: 'build of job "orders" failed: no such day', cause }),
+  )
+})
+
 test('an operator added after build has returned is refused', () => {
   let kept: Flow | undefined
   buildJob(
@@ -230,6 +240,17 @@ test.each<[string, Partial<JobDefinition>, RegExp]>([
   ],
   ['an unknown strategy', { restart: { kind: 'often' } as never }, /restart kind "often" is not one of none/],
   ['half a strategy', { restart: { kind: 'fixed-delay', attempts: 1 } as never }, /restart fixed-delay lacks delayMs/],
+  [
+    'a misspelt member',
+    { checkpoints: { intervalMs: 5 } } as object,
+    /checkpoints is unknown; known are id, checkpoint,/,
+  ],
+  [
+    'a checkpoint policy of null',
+    { checkpoint: null as never },
+    /checkpoint is null; it must be an object, or left out/,
+  ],
+  ['a restart strategy of null', { restart: null as never }, /restart is null; it must be an object, or left out/],
   ['an unknown guarantee', { guarantee: 'maybe' as never }, /guarantee "maybe" is not one of/],
 ])('%s is refused', (_, rest, reason) => {
   expect(refusal(job(totals, rest))).toMatch(reason)
