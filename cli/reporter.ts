@@ -39,7 +39,7 @@ export function jsonReporter(write: (line: string) => void): Reporter {
 function eventFields(event: RunEvent): Readonly<Record<string, unknown>> {
   switch (event.kind) {
     case 'settings':
-      return { event: 'settings', reused: event.reused }
+      return { event: 'settings', reused: event.reused, changed: event.changed }
     case 'running':
       return { event: 'running', generation: event.generation, restored: event.restored }
     case 'completed': {
@@ -97,7 +97,7 @@ export function textReporter(output: TextOutput, monotonicMs: () => number = () 
 function textOf(event: RunEvent): string {
   switch (event.kind) {
     case 'settings':
-      return `settings of the last run are used again: ${Object.keys(event.reused).join(', ')}`
+      return settingsText(event)
     case 'running': {
       const from = event.restored === null ? '' : `, from checkpoint ${event.restored}`
       return `running, generation ${event.generation}${from}`
@@ -114,6 +114,16 @@ function textOf(event: RunEvent): string {
     default:
       return unreachable(event)
   }
+}
+
+function settingsText({ reused, changed }: RunEvent & { readonly kind: 'settings' }): string {
+  const names = Object.keys(reused)
+  return [
+    ...(names.length === 0 ? [] : [`settings of the last run are used again: ${names.join(', ')}`]),
+    ...Object.entries(changed).map(
+      ([name, { before, now }]) => `setting ${name} is ${JSON.stringify(now)}, it was ${JSON.stringify(before)}`,
+    ),
+  ].join('\n')
 }
 
 function endText(end: RunEnd): string {

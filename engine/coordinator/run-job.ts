@@ -57,7 +57,12 @@ export interface RunOptions {
 }
 
 export type RunEvent =
-  | { readonly kind: 'settings'; readonly reused: Readonly<Record<string, string>> }
+  /** Against the last run: what is used again, and what it said for those that are given otherwise now. */
+  | {
+      readonly kind: 'settings'
+      readonly reused: Readonly<Record<string, string>>
+      readonly changed: Readonly<Record<string, { readonly before: string; readonly now: string }>>
+    }
   | { readonly kind: 'running'; readonly generation: number; readonly restored: number | null }
   | { readonly kind: 'completed'; readonly checkpoint: number; readonly manifest: Manifest }
   | { readonly kind: 'restarting'; readonly restarts: number; readonly delayMs: number; readonly failure: unknown }
@@ -82,7 +87,7 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
   const log = await JobLog.open(store, job, runtime)
   const reused = log.newest?.settings ?? {}
   const built = buildJob(definition, options.settings, reused)
-  reportReused(options, built.settings, reused)
+  reportSettings(options, built.settings, reused)
   if ((await preflight(options, built, log)) === 'already-finished') return { state: 'ALREADY_FINISHED' }
   await validateConnectors(options, built, log.newest)
   await probeStore(store, job, runtime)
@@ -118,15 +123,19 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
   return end
 }
 
-function reportReused(
+function reportSettings(
   options: RunOptions,
   read: Readonly<Record<string, string>>,
-  before: Readonly<Record<string, string>>,
+  last: Readonly<Record<string, string>>,
 ): void {
-  const isReused = ([name, text]: readonly [string, string]): boolean =>
-    options.settings[name] === undefined && before[name] === text
-  const reused = Object.entries(read).filter(isReused)
-  if (reused.length > 0) options.onEvent?.({ kind: 'settings', reused: Object.fromEntries(reused) })
+  const known = Object.entries(read).flatMap(([name, now]) => {
+    const before = Object.hasOwn(last, name) ? last[name] : undefined
+    return before === undefined ? [] : [{ name, before, now, isGiven: Object.hasOwn(options.settings, name) }]
+  })
+  const reused = Object.fromEntries(known.filter((one) => !one.isGiven).map(({ name, now }) => [name, now]))
+  const differing = known.filter(({ before, now }) => before !== now)
+  const changed = Object.fromEntries(differing.map(({ name, before, now }) => [name, { before, now }]))
+  if (Object.keys(reused).length + differing.length > 0) options.onEvent?.({ kind: 'settings', reused, changed })
 }
 
 /** Nothing is read any more once the input has ended: a source that is gone does not hold up what is only to be delivered. */

@@ -228,3 +228,10 @@ test('a state that is gone is refused until --drop gives up the state of its ope
   const rest = place.lines(before.lineage).slice(written)
   expect(rest).toEqual(expected(written, COUNT, written).map(({ n, seen }) => ({ n, seen })))
 })
+
+test('a setting that is given otherwise than in the last run is shown with both values', async () => {
+  using history = new History()
+  await history.runUntil(2, 'SIGKILL')
+  const { code, err } = await history.sluice('run', JOB, ...FAST)
+  expect({ code, err }).toEqual({ code: 0, err: expect.stringMatching(/^setting pace is "0", it was "10"\n/) })
+})

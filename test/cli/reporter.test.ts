@@ -77,13 +77,13 @@ test('a failed system call is told in one line, not by where we made it', async 
 test('programs are told everything as JSON', () => {
   const lines: unknown[] = []
   const reporter = jsonReporter((line) => lines.push(JSON.parse(line)))
-  reporter.event({ kind: 'settings', reused: { a: 'b' } })
+  reporter.event({ kind: 'settings', reused: { a: 'b' }, changed: { c: { before: 'd', now: 'e' } } })
   reporter.event({ kind: 'restarting', restarts: 1, delayMs: 99.6, failure: new Error('lost') })
   reporter.event(completed(3))
   reporter.ended({ state: 'FAILED', reason: 'gone', cause: undefined })
   reporter.refused(new Error('broken'), 1)
   expect(lines).toEqual([
-    { event: 'settings', reused: { a: 'b' } },
+    { event: 'settings', reused: { a: 'b' }, changed: { c: { before: 'd', now: 'e' } } },
     { event: 'restarting', restarts: 1, delayMs: 100, failure: 'lost' },
     {
       event: 'completed',
