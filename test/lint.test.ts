@@ -37,6 +37,8 @@ const seeds: readonly Seed[] = [
   { file: 'engine/operators/a.ts', code: `import { x } from '../coordinator/x.ts'\nvoid x`, rule: imports },
   { file: 'engine/coordinator/a.ts', code: `import { x } from '../../cli/x.ts'\nvoid x`, rule: imports },
   { file: 'engine/coordinator/b.ts', code: `import { Client } from 'pg'\nvoid Client`, rule: imports },
+  { file: 'engine/coordinator/e.ts', code: `import { x } from '../host/x.ts'\nvoid x`, rule: imports },
+  { file: 'engine/coordinator/f.ts', code: `import { x } from '../index.ts'\nvoid x`, rule: imports },
   { file: 'engine/coordinator/c.ts', code: `import { x } from '../task/x.ts'\nvoid x` },
   {
     file: 'engine/coordinator/d.ts',

@@ -31,6 +31,14 @@ const breaking: Readonly<Record<RuleName, readonly (readonly [file: string, text
     '../sha' + 'red/x',
     '/tm' + 'p/x',
   ].map((text) => ['docs/x.md', text]),
+  'the engine takes time, chance and timers from its runtime alone, also where lint cannot see it': [
+    'export const now = new Date()',
+    "import { randomUUID } from 'node:crypto'",
+    'export const now = process.hrtime.bigint()',
+    'export const now = globalThis.Date.now()',
+    'export const soon = AbortSignal.timeout(5)',
+    "import { setTimeout } from 'node:timers/promises'",
+  ].map((text) => ['engine/api/x.ts', `/** A clock of its own. */\n${text}\n`]),
   'the lock file names no registry host': [['package-lock.json', '{ "resolved": "https://registry.example/x.tgz" }']],
   'every invariant and failure row that is cited is stated in docs': [
     ['engine/x.ts', `// kept (${'C99'})`],

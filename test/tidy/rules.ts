@@ -14,6 +14,17 @@ const LONGEST_LINE_CHARACTERS = 160
 /** Written in two parts, so that this file does not match itself. */
 const unfinished = new RegExp(['TO', 'DO|FIX', 'ME|XX', 'X\\b'].join(''))
 const machinePath = new RegExp(['/wo', 'rk/|/ho', 'me/\\w|/ro', 'ot/|/tm', 'p/|\\.\\./sha', 'red\\b'].join(''))
+/** What has no lint rule of its own: the clock in a constructor, randomness of crypto, timers and clocks under other names. */
+const untold = new RegExp(
+  [
+    /\bnew Date\(\)|(?<![.\w])Date\(\)/,
+    /\bglobalThis\.(?:Date|Math|performance|crypto)\b|\bhrtime\b|\bAbortSignal\.timeout\b/,
+    /\brandom(?:Bytes|UUID|Int|Fill|FillSync)\b|\bgetRandomValues\b/,
+    /'(?:node:)?timers\b/,
+  ]
+    .map(({ source }) => source)
+    .join('|'),
+)
 const header = /^(?:#![^\n]*\n)?\/\*\*[\s\S]{20,}?\*\//
 const PRODUCT = /^(?:engine|sources|sinks|clients|checkpoint-store|cli|bin)\/.*\.(?:ts|mjs)$/
 const CODE = /\.(?:ts|mjs)$/
@@ -35,6 +46,8 @@ export const rules = {
     ),
   'no file names a directory of the machine it was written on, or one beside the repository': (tree) =>
     filesOf(tree, /./).filter((file) => machinePath.test(textOf(tree, file))),
+  'the engine takes time, chance and timers from its runtime alone, also where lint cannot see it': (tree) =>
+    filesOf(tree, /^engine\/(?!host\/).*\.ts$/).filter((file) => untold.test(textOf(tree, file))),
   'the lock file names no registry host': (tree) =>
     textOf(tree, 'package-lock.json').includes('"resolved":') ? ['package-lock.json'] : [],
   'every invariant and failure row that is cited is stated in docs': (tree) => {
