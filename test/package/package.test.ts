@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 interface PackageJson {
   readonly files: readonly string[]
   readonly dependencies: Readonly<Record<string, string>>
+  readonly peerDependencies: Readonly<Record<string, string>>
   readonly exports: Readonly<Record<string, string | Readonly<Record<string, string>>>>
 }
 
@@ -108,6 +109,17 @@ test('everything it exports can be imported', () => {
   expect(
     spawnSync(process.execPath, ['--input-type=module', '-e', program], { cwd: user, encoding: 'utf8' }),
   ).toMatchObject({ status: 0, stderr: '' })
+})
+
+test('every package that it imports is one that it asks for', () => {
+  const asked = [...Object.keys(description.dependencies), ...Object.keys(description.peerDependencies)]
+  const files = readdirSync(installed, { recursive: true, encoding: 'utf8' }).filter((file) => /\.m?js$/.test(file))
+  const imported = files.flatMap((file) =>
+    [...readFileSync(join(installed, file), 'utf8').matchAll(/\b(?:from|import)\s*\(?\s*'([a-z@][^':]*)'/g)].map(
+      ([, name = '']) => name,
+    ),
+  )
+  expect(new Set(imported.map((name) => name.split('/')[0]))).toEqual(new Set(asked))
 })
 
 test('it holds what runs and what is read, and nothing of our tests but the conformance suites', () => {
