@@ -121,6 +121,15 @@ function isSame(a: unknown, b: unknown): boolean {
   return one.length === other.size && one.every(([name, value]) => other.has(name) && isSame(value, other.get(name)))
 }
 
+test('quickstart survives its own kills', { timeout: 120_000 }, () => {
+  const argv = ['--conditions=sluice-source', 'examples/quickstart/main.ts']
+  argv.push('--count', '300000', '--kills', '1', '--within', '30')
+  const { status, stdout, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8' })
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  expect(stdout.match(/^killed: /gm)).toHaveLength(1)
+  expect(stdout).toMatch(/finished after 1 kills: 300000 counts, each exactly once, in order/)
+})
+
 test('orders survives its own kills', { timeout: 120_000 }, () => {
   const main = 'examples/orders/main.ts'
   const argv = ['--conditions=sluice-source', main, '--count', '60000', '--kills', '2', '--interval', '10']
