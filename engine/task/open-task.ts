@@ -8,7 +8,6 @@ import {
   parseLineageId,
   TerminalError,
   type Metrics,
-  type OperatorId,
   type ReaderContext,
 } from '../api/index.ts'
 import type { OperatorSnapshot } from '../checkpoint/manifest.ts'
@@ -52,7 +51,7 @@ export async function openTask(options: TaskOptions, signal: AbortSignal): Promi
   for (const node of options.graph.nodes) {
     if (node.kind !== 'sink') continue
     const edge = createSinkEdge(node)
-    const sink = await openSink(options, edge, contextOf(options, node.id, signal, failures))
+    const sink = await openSink(options, edge, contextOf(options, node, { signal, failures }))
     opened.defer(() => sink.dispose())
     edges.set(node.id, edge)
     sinks.push(sink)
@@ -62,7 +61,7 @@ export async function openTask(options: TaskOptions, signal: AbortSignal): Promi
   if (other !== undefined)
     throw new TerminalError(`sources "${node.id}" and "${other.id}": one source per job is supported`)
   const chain = compileChain(options.graph, node.id, { backends, edges, guard })
-  const { source, hasNewSplits } = await openSource(options, node, contextOf(options, node.id, signal, failures))
+  const { source, hasNewSplits } = await openSource(options, node, contextOf(options, node, { signal, failures }))
   opened.move()
   const ended = options.graph.nodes.map(({ id }) => id).filter((id) => hasEnded(restoredOf(options, id)))
   return {
@@ -103,9 +102,8 @@ async function openBackends(options: TaskOptions): Promise<ReadonlyMap<string, K
 
 function contextOf(
   options: TaskOptions,
-  operator: OperatorId,
-  signal: AbortSignal,
-  failures: FailureSwitch,
+  { id: operator, kind }: SourceNode | SinkNode,
+  { signal, failures }: { readonly signal: AbortSignal; readonly failures: FailureSwitch },
 ): ReaderContext {
   const { runtime, names } = options
   return {
@@ -122,7 +120,7 @@ function contextOf(
     logger: runtime.logger,
     metrics: options.metrics ?? NO_METRICS,
     signal,
-    fail: (error) => failures.report(failureAt(`operator "${operator}" failed`, error)),
+    fail: (error) => failures.report(failureAt(`${kind} "${operator}" failed`, error)),
   }
 }
 

@@ -6,6 +6,7 @@
  */
 import { join } from 'node:path'
 import type { FileOperations } from '../../clients/file/operations.ts'
+import { messageOf } from '../../engine/api/index.ts'
 import { hiddenPart, keptLink } from './committable.ts'
 
 const FILE_MODE = 0o666
@@ -57,7 +58,7 @@ export class Part {
     const fd = await this.#opened
     try {
       await this.#written
-      await this.#fs.fsync(fd)
+      await this.#fs.fsync(fd).catch((error: unknown) => this.#cannot('fsync', error))
     } finally {
       await this.#fs.close(fd)
     }
@@ -65,6 +66,16 @@ export class Part {
   }
 
   async #write(fd: number, bytes: Uint8Array): Promise<void> {
-    for (let at = 0; at < bytes.byteLength;) at += await this.#fs.write(fd, bytes, at)
+    try {
+      for (let at = 0; at < bytes.byteLength;) at += await this.#fs.write(fd, bytes, at)
+    } catch (error) {
+      this.#cannot('write', error)
+    }
+  }
+
+  /** An error on a descriptor does not say which file: a full disk is found by its path. */
+  #cannot(what: string, error: unknown): never {
+    const path = join(this.#directory, hiddenPart(this.name))
+    throw new Error(`cannot ${what} ${path}: ${messageOf(error)}`, { cause: error })
   }
 }

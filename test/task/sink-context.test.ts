@@ -41,3 +41,11 @@ test('a write that waits for settled is let go when the attempt ends, and then e
   }
   expect(sink.disposed).toBe(1)
 })
+
+test('a failure in the background is told with the kind and the name of its operator', async () => {
+  const sink = new CuriousSink()
+  const graph = graphOf((flow) => flow.source('numbers', new MemorySource({ a: [1] })).sink('out', sink))
+  await using attempt = await TestAttempt.start(graph)
+  sink.contexts[0]?.fail(new Error('no connection'))
+  expect((await attempt.heard('failed')).error).toMatchObject({ message: 'sink "out" failed: no connection' })
+})
