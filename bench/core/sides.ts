@@ -25,6 +25,8 @@ import { runHere } from './run-here.ts'
 export interface SideOptions {
   readonly records: number
   readonly keys: number
+  /** Chains: how many orders there are; they are read again and again until the records are complete. */
+  readonly pool: number
   readonly input: string
   /** 0: no checkpoint but the last. */
   readonly intervalMs: number
@@ -47,14 +49,13 @@ interface Order {
 }
 
 const BATCH = 1_024
-const POOL = 1_000_000
 const NEVER_MS = 1_000_000_000
 
 /** Orders of random keys, as JSON.parse makes them: each with a flat string of its own. */
-function pool(keys: number): readonly Order[] {
+function pool(size: number, keys: number): readonly Order[] {
   const random = new SeededRandom(1)
   const orders: Order[] = []
-  while (orders.length < POOL) {
+  while (orders.length < size) {
     const some = Array.from({ length: 1_000 }, () => ({
       key: `key-${String(Math.floor(random.next() * keys)).padStart(8, '0')}`,
       amount: Math.floor(random.next() * 1_000),
@@ -68,7 +69,7 @@ function chainBare({ records }: SideOptions, orders: readonly Order[]): Promise<
   const sums = new Map<string, number>()
   let checksum = 0
   for (let index = 0; index < records; index += 1) {
-    const order = orders[index % POOL]
+    const order = orders[index % orders.length]
     if (order === undefined) continue
     const doubled = { key: order.key, amount: order.amount * 2 }
     if (doubled.amount === 1_998) continue
@@ -124,7 +125,7 @@ function poolSource({ records }: SideOptions, orders: readonly Order[]): Source<
           if (next >= records) return { kind: 'ended' as const }
           const values: Order[] = []
           for (const stop = Math.min(records, next + BATCH); next < stop; next += 1) {
-            const order = orders[next % POOL]
+            const order = orders[next % orders.length]
             if (order !== undefined) values.push(order)
           }
           return { kind: 'records' as const, split, records: { values }, after: next }
@@ -235,7 +236,7 @@ const side = SIDES[name ?? '']
 if (side === undefined || text === undefined) throw new Error(`no side ${name}`)
 const options = JSON.parse(text) as SideOptions
 // Made before the clock starts.
-const orders = name?.startsWith('chain-') === true ? pool(options.keys) : []
+const orders = name?.startsWith('chain-') === true ? pool(options.pool, options.keys) : []
 const cpuBefore = process.cpuUsage()
 const startedAt = performance.now()
 const check = await side(options, orders)

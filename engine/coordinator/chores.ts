@@ -8,8 +8,10 @@ import { within } from './deadline.ts'
 /** Repeatable. Throws when it is not done. */
 export type Chore = () => Promise<void>
 
-const TRIES = 5
+/** Half a minute in all: at the end of the input there is no next start that would do it. */
+const TRIES = 10
 const FIRST_PAUSE_MS = 50
+const LONGEST_PAUSE_MS = 5_000
 const LIMIT_MS = 20_000
 /** Waiting ones; more are left undone. */
 const MOST_WAITING = 1_000
@@ -51,7 +53,8 @@ export class Chores {
     let cause: unknown
     for (let attempt = 1; attempt <= TRIES && !this.#signal.aborted; attempt += 1) {
       try {
-        if (attempt > 1) await timers.sleep(FIRST_PAUSE_MS * 4 ** (attempt - 2), this.#signal)
+        if (attempt > 1)
+          await timers.sleep(Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 4 ** (attempt - 2)), this.#signal)
         if ((await within(timers, LIMIT_MS, chore())) !== undefined) return
         cause = `no answer within ${LIMIT_MS} ms`
       } catch (error) {

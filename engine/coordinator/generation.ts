@@ -106,6 +106,9 @@ async function start(options: GenerationOptions): Promise<LogEntry> {
 
 async function runRecovered(options: GenerationOptions, scope: GenerationScope): Promise<AttemptEnd> {
   const recovered = await recover({ ...options, ...scope })
+  // Canceled meanwhile: what would have been done beside the recovery was not, and after `finished` nobody would do it.
+  scope.abort.signal.throwIfAborted()
+  if (recovered.isOver) scope.cancelWith(() => undefined)
   const end = recovered.isOver ? 'finished' : await work(options, scope, recovered)
   const { timers, logger } = options.runtime
   const cleaned = await within(timers, CLEANING_MS[end], clean(options, scope, recovered))

@@ -5,15 +5,15 @@
  * - C8: what finds no cell within its window lies in a page of its own, found by a Map, whose hash nobody outside can foresee: keys made to
  *   collide (Java's hash invites it) cost a bounded time each.
  */
-import { assert } from '../api/index.ts'
+import { assert, InvariantViolation } from '../api/index.ts'
 import type { DirtyEntry } from './entry.ts'
 import { RecordPage, spread, WIDTH, type RecordPlace } from './record-page.ts'
 
 const LEAST_CELLS = 8
-const MOST_CELLS = 512
-const GROWTH = 4
+const MOST_CELLS = 2_048
+const GROWTH = 2
 /** A page that is fuller, in eighths, grows. */
-const FULL_EIGHTHS = 5
+const FULL_EIGHTHS = 6
 /** A page with so many buried cells is written anew instead. */
 const WORTH_CLEANING_EIGHTHS = 1
 /** A page that is emptier does not grow for a record that found no cell: others are just as likely to collide. */
@@ -46,8 +46,8 @@ export class KeyGroup {
   /** Where a key of this hash is, unless it lies elsewhere. */
   pageOf(hash: number): RecordPage {
     const page = this.#directory[this.#numberOf(hash)]
-    assert(page !== undefined, () => `key group ${this.index} has no page for hash ${hash}`)
-    return page
+    if (page !== undefined) return page
+    throw new InvariantViolation(`key group ${this.index} has no page for hash ${hash}`)
   }
 
   /** Sets `place`, if `key` is there. `hash` is javaHash(key). */
@@ -134,14 +134,14 @@ export class KeyGroup {
     page.isLeft = true
     for (let at = 0; at < page.words.length; at += WIDTH) {
       if (!page.isRecord(at)) continue
-      const hash = page.words[at] as number
+      const hash = page.hashAt(at)
       if (!this.pageOf(hash).take(page, at)) this.#moveElsewhere(page, at)
     }
   }
 
   #moveElsewhere(page: RecordPage, at: number): void {
     const place = { page, at }
-    this.#addElsewhere(page.keyAt(at), page.words[at] as number, place)
+    this.#addElsewhere(page.keyAt(at), page.hashAt(at), place)
     place.page.copyFrom(page, at, place.at)
   }
 

@@ -10,7 +10,9 @@ export function keyGroupOf(key: string, maxParallelism: number): number {
 
 /** Of a key with this Java hash. */
 export function keyGroupOfHash(hash: number, maxParallelism: number): number {
-  return murmurHash(hash) % maxParallelism
+  const spread = murmurHash(hash)
+  // A division takes as long as all of the hash.
+  return (maxParallelism & (maxParallelism - 1)) === 0 ? spread & (maxParallelism - 1) : spread % maxParallelism
 }
 
 /** String.hashCode. */

@@ -89,10 +89,10 @@ export class KeyedStateBackend {
   setCurrentKey(key: unknown): void {
     const text = typeof key === 'string' && key.charCodeAt(0) !== 1 ? key : keyString(key)
     const hash = javaHash(text)
-    const group = this.#groupAt(keyGroupOfHash(hash, this.maxParallelism))
-    const page = group.pageOf(hash)
-    const at = page.find(text, hash)
-    if (at < 0) return this.#meet(text, hash, group)
+    const group = this.#groups[keyGroupOfHash(hash, this.maxParallelism)]
+    const page = group?.pageOf(hash)
+    const at = page?.find(text, hash) ?? -1
+    if (page === undefined || at < 0) return this.#meet(text, hash)
     this.page = page
     this.at = at
   }
@@ -256,7 +256,8 @@ export class KeyedStateBackend {
   }
 
   /** A key without a record: it may be among what was restored and is not decoded yet, or lie elsewhere. */
-  #meet(text: string, hash: number, group: KeyGroup): void {
+  #meet(text: string, hash: number): void {
+    const group = this.#groupAt(keyGroupOfHash(hash, this.maxParallelism))
     this.at = -1
     this.#unmet = undefined
     if (this.#undecoded.size > 0) this.#decode(group.index)

@@ -238,12 +238,21 @@ test.each(['SIGINT', 'SIGTERM'] as const)(
   },
 )
 
-test('a second signal ends a stop that hangs, at once', async () => {
+test('a stop that hangs is STOPPING for who asks, and a second signal ends it at once', async () => {
   using place = new Workplace()
   const run = place.start('run', ENDLESS, '--set', 'stuck=true')
   await run.says('running')
   run.child.kill('SIGTERM')
   await run.says('once more to exit at once')
+  await expect
+    .poll(
+      async () => {
+        const { out } = await place.sluice('status', 'endless', '--json')
+        return out === '' ? undefined : (JSON.parse(out) as { readonly state: string }).state
+      },
+      { timeout: 20_000 },
+    )
+    .toBe('STOPPING')
   run.child.kill('SIGINT')
   expect((await run.ended).code).toBe(130)
 })

@@ -48,6 +48,19 @@ test('a source that is gone does not hold up commits that are due after the end 
   expect((await again.ended()).state).toBe('ALREADY_FINISHED')
 })
 
+test('a cancel while only delivery is left ends CANCELED, and the next run finishes what it left', async () => {
+  const world = await killedAtTheEnd()
+  const run = world.start()
+  run.process.isHeld = (name) => name.startsWith('store.list')
+  await world.until(() => run.process.held > 0)
+  run.cancel()
+  run.process.release()
+  expect((await run.ended()).state).toBe('CANCELED')
+  expect((await world.start().ended()).state).toBe('FINISHED')
+  expect(world.violations(true)).toEqual([])
+  expect([...world.outside.plain.transactions, ...world.outside.counts.transactions]).toEqual([])
+})
+
 test('blobs of state that no task will read are not missed after the end of the input', async () => {
   const world = await killedAtTheEnd()
   for (const key of world.outside.truth.files.keys()) {

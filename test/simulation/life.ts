@@ -83,6 +83,11 @@ class Life {
   constructor(plan: Plan) {
     this.#plan = plan
     const truth = new Truth('job', POLICY)
+    truth.onStarted = ({ holder }) => {
+      for (const { process } of this.#all) {
+        if (process.state !== 'dead' && holder.socket !== `socket ${process.number}`) process.isZombie = true
+      }
+    }
     truth.leftovers = () => [...this.#outside.plain.leftovers(), ...this.#outside.counts.leftovers()]
     this.#outside = {
       truth,
@@ -264,7 +269,8 @@ class Life {
       const ended = await this.#time.run(isOver)
       truth.expect(ended, () => `process ${one.process.number} hangs after it was woken: ${lastWords(one)}`)
       if (one.process.isZombie) {
-        const isFenced = one.error instanceof FencedError || isUnavailable(one.error) || one.end !== undefined
+        // Killed before it knew, there is no error.
+        const isFenced = one.error === undefined || one.error instanceof FencedError || isUnavailable(one.error)
         truth.expect(isFenced, () => `process ${one.process.number} ends with ${messageOf(one.error)}`)
       }
       one.process.kill()

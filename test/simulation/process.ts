@@ -88,7 +88,7 @@ export class SimulatedProcess {
     const isSlow = this.chance() < slow
     await this.sleep(this.chance() * (isSlow ? slowMs : 1))
     this.effects.push(name)
-    if (this.isSilent(name)) return NEVER
+    if (this.isSilent(name)) return never()
     if (this.isHeld(name)) {
       this.held += 1
       await this.#released.promise
@@ -149,10 +149,10 @@ export class SimulatedProcess {
 
   /** Resolves, later, or never. */
   async #struck(effect: number, moment: Strike['moment']): Promise<void> {
-    if (this.state === 'dead') return NEVER
+    if (this.state === 'dead') return never()
     if (this.#strike?.effect === effect && this.#strike.moment === moment) {
       this.state = this.#strike.kind === 'kill' ? 'dead' : 'paused'
-      if (this.state === 'dead') return NEVER
+      if (this.state === 'dead') return never()
       this.isZombie = true
     }
     if (this.state === 'paused') await this.#woken.promise
@@ -171,4 +171,7 @@ export class SimulatedProcess {
   }
 }
 
-const NEVER = new Promise<never>(() => undefined)
+/** One of its own each time: what waits for it is forgotten with it. */
+function never(): Promise<never> {
+  return new Promise(() => undefined)
+}

@@ -25,8 +25,8 @@ export class Truth {
   readonly files = new Map<string, Uint8Array>()
   /** External names that some completed checkpoint holds. */
   readonly held = new Map<string, Held>()
-  /** By generation: did it start? */
-  readonly startedGenerations = new Set<number>()
+  /** A generation has started: every other process that still runs is a zombie from now on. */
+  onStarted: (entry: LogEntry) => void = () => undefined
   completed = 0
   readonly #limits: Limits
   #newestCompleted = 0
@@ -105,7 +105,7 @@ export class Truth {
     this.expect(entry.seq === (before?.seq ?? 0) + 1, () => `entry ${entry.seq} follows ${before?.seq ?? 0} (C5)`)
     const isOlder = entry.generation < (before?.generation ?? 0)
     this.expect(!isOlder, () => `generation ${entry.generation} appends after ${before?.generation} started (C3)`)
-    if (entry.kind === 'started') this.startedGenerations.add(entry.generation)
+    if (entry.kind === 'started') this.onStarted(entry)
     this.expect(
       entry.committedThrough >= (before?.committedThrough ?? 0),
       () => `committedThrough goes back from ${before?.committedThrough} to ${entry.committedThrough}`,
