@@ -1,5 +1,11 @@
 /**
  * The replayable source: splits, positions, bounded polls.
+ *
+ * Life of an attempt: discover → createReader → assign → poll … poll, with acknowledge beside it → dispose. After a crash or a failure the
+ * next attempt does the same again, from the positions of the last completed checkpoint.
+ *
+ * What any of these throws or rejects with ends the attempt, and the restart strategy decides; a TerminalError ends the job. So what may
+ * work a moment later (a lost connection) is tried again inside, for as long as it makes sense.
  */
 import type { ReaderContext, SourceContext, ValidateContext } from './context.ts'
 import type { Batch } from './record.ts'
@@ -11,15 +17,19 @@ export interface SplitLike {
 }
 
 export interface Source<Out, Split extends SplitLike, Position> {
+  /** One short word, for plans and logs: `file`, `kafka`. */
   readonly kind: string
   /** `exactly-once`: every position can be read again, giving the same records in the same order. */
   readonly guarantee: Guarantee
+  /** Reads only; runs before anybody is fenced, and not when only commits are left to deliver. @throws TerminalError with the cure */
   validate(context: ValidateContext): Promise<void>
   /**
    * The splits there are, with the position to start each at when it is new ("latest" as numbers). `known` are those with a position
-   * in what was restored, ended ones included. Called once at start.
+   * in what was restored, ended ones included. Called once per attempt. A known one that has not ended is read on even if it is left out
+   * here; an ended one that is left out is forgotten. Two of one id are a TerminalError.
    */
   discover(context: SourceContext, known: readonly Split[]): Promise<readonly DiscoveredSplit<Split, Position>[]>
+  /** Called once per attempt, after `discover`. */
   createReader(context: ReaderContext): Promise<SourceReader<Out, Split, Position>>
 }
 
@@ -28,15 +38,19 @@ export interface DiscoveredSplit<Split, Position> {
   readonly start: Position
 }
 
+/** Disposed of once, when no poll and no acknowledge is pending; keeps nothing: where it is, the engine knows. */
 export interface SourceReader<Out, Split, Position> extends AsyncDisposable {
   /** Once, before the first poll; splits in the order of discovery, ended ones left out. Checks that each position can be resumed. */
   assign(splits: readonly { readonly split: Split; readonly position: Position }[]): Promise<void>
   /**
    * The next bounded batch. One call at a time. Barriers are served while a returned promise is pending. When `signal` aborts, it
-   * rejects or resolves `idle` soon, and loses nothing.
+   * rejects or resolves `idle` soon, and loses nothing. Split, records and position are the engine's from then on; the position is copied.
    */
   poll(signal: AbortSignal): Promise<Polled<Out, Split, Position>> | Polled<Out, Split, Position>
-  /** Positions of the oldest RETAINED checkpoint: nothing before them will be asked for again. */
+  /**
+   * Positions of the oldest RETAINED checkpoint: nothing before them will be asked for again. One call at a time, beside polls; may skip
+   * checkpoints, or never come. After a RetryableError the next one makes up for it; any other failure ends the attempt.
+   */
   acknowledge?(positions: readonly { readonly split: Split; readonly position: Position }[]): Promise<void>
 }
 

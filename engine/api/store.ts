@@ -1,5 +1,9 @@
 /**
  * The checkpoint store: a handful of verbs; the only consistency it asks for is a linearizable conditional create.
+ *
+ * Failures: a `create` that rejects with a RetryableError is called again with the same bytes until its answer is clear, with anything
+ * else the process exits, as what became of an entry must be known. A `put` that rejects fails the checkpoint, not the job; its name is
+ * not used again. A `delete` is tried again later. Verbs of different keys are called side by side.
  */
 
 /** Path-like: segments of [A-Za-z0-9._-], separated by `/`, none `.` or `..` or empty. */
@@ -10,10 +14,11 @@ export interface CheckpointStore extends AsyncDisposable {
   readonly uri: string
   /** Writes `bytes` under `key` unless it exists. Durable when it returns. `exists`: somebody was first, byte for byte unknown. */
   create(key: Key, bytes: Uint8Array): Promise<'created' | 'exists'>
-  /** Writes a name that is used once. Durable when it returns. */
+  /** Writes a name that is used once. Durable when it returns; there whole or not at all, also after a crash. */
   put(key: Key, bytes: Uint8Array): Promise<void>
+  /** Undefined: there is no such key. What `create` or `put` acknowledged, to anybody, is there. */
   get(key: Key): Promise<Uint8Array | undefined>
-  /** Idempotent. */
+  /** Idempotent: a key that is not there is fine. */
   delete(key: Key): Promise<void>
   /** All keys that start with `prefix` (which ends in `/`), any order. For cleaning and people only, never for recovery. */
   list(prefix: Key): AsyncIterable<Key>
