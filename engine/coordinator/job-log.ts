@@ -99,6 +99,7 @@ export class JobLog {
       for (let tries = 0; tries < START_TRIES; tries += 1) {
         const entry = make((this.#newest?.seq ?? 0) + 1, this.#newest)
         await this.#markIfDue(entry)
+        await this.#refuseMissing()
         const other = await this.#create(entry)
         if (other === undefined) {
           this.#newest = entry
@@ -120,6 +121,27 @@ export class JobLog {
     return (await this.#store.get(markKey(this.#job, markAfterStart(startedSeq)))) !== undefined
   }
 
+  /**
+   * Our newest entry has to be there still: in a store that was removed or put aside meanwhile the next one would be alone, and nobody who
+   * starts later would find it (C7). What cannot be read now is left to the create; so is a next one that is there already, as ours may
+   * have been cleaned away by a newer generation (C3).
+   */
+  async #refuseMissing(): Promise<void> {
+    if (this.#newest === undefined) return
+    const { seq } = this.#newest
+    const key = logKey(this.#job, seq)
+    const mayBeThere = (one: string): Promise<boolean> =>
+      this.#store.get(one).then(
+        (bytes) => bytes !== undefined,
+        () => true,
+      )
+    if ((await mayBeThere(key)) || (await mayBeThere(logKey(this.#job, seq + 1)))) return
+    throw new InDoubtError(
+      `${key}, the newest entry of the log, is gone from ${this.#store.uri}: was the store removed while the job ran? Nothing more is ` +
+        'completed. Bring it back and run again; in a new store the job begins anew and writes everything once more',
+    )
+  }
+
   /** Undefined: appended. An entry: somebody older was first, go on above it. */
   async #create(entry: LogEntry): Promise<LogEntry | undefined> {
     const key = logKey(this.#job, entry.seq)
@@ -135,7 +157,8 @@ export class JobLog {
           return undefined
         case 'fenced':
           throw new FencedError(
-            `generation ${entry.generation} of ${this.#job} is fenced: ${key} belongs to generation ${decision.by}`,
+            `generation ${entry.generation} of ${this.#job} is fenced: ${key} belongs to ` +
+              (decision.by === entry.generation ? 'another process of that generation' : `generation ${decision.by}`),
           )
         case 'in-doubt':
           throw cause

@@ -195,3 +195,42 @@ test('an entry of an older release, which names no phase, is carried on', async 
   await log.append((seq, newest) => entries().started(seq, newest, 0))
   expect(log.newest).toMatchObject({ seq: 2, generation: 2, lineage: old.lineage, phase: 'starting' })
 })
+
+test('a log that was removed while the job ran gets no further entry, and the process is told to exit (C7)', async () => {
+  const store = memoryStore()
+  const log = await JobLog.open(store, 'job', runtime)
+  const made = entries()
+  await log.append((seq, newest) => made.started(seq, newest, 0))
+  await appendAlive(log, made, 2)
+  for (const key of store.snapshot().keys()) await store.delete(key)
+  await expect(appendAlive(log, made, 1)).rejects.toThrow(InDoubtError)
+  await expect(appendAlive(log, made, 1)).rejects.toThrow(/job\/log\/0*3, the newest entry of the log, is gone/)
+  expect([...store.snapshot().keys()]).toEqual([])
+})
+
+test('an old process whose entry was cleaned away is fenced by the start above it (C3)', async () => {
+  const store = memoryStore()
+  const [old, made] = [await JobLog.open(store, 'job', runtime), entries()]
+  await old.append((seq, newest) => made.started(seq, newest, 0))
+  await appendAlive(old, made, 1)
+  const next = await JobLog.open(store, 'job', runtime)
+  await next.append((seq, newest) => entries().started(seq, newest, 0))
+  await store.delete('job/log/000000000002')
+  await expect(appendAlive(old, made, 1)).rejects.toThrow(FencedError)
+})
+
+test('a log whose newest entry cannot be looked at goes on', async () => {
+  let isBroken = false
+  const store = memoryStore({
+    before: (operation) => {
+      if (isBroken && operation.name === 'get') throw new RetryableError('not now')
+    },
+  })
+  const log = await JobLog.open(store, 'job', runtime)
+  const made = entries()
+  await log.append((seq, newest) => made.started(seq, newest, 0))
+  isBroken = true
+  await appendAlive(log, made, 1)
+  isBroken = false
+  expect((await JobLog.open(store, 'job', runtime)).newest?.kind).toBe('alive')
+})
