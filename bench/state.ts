@@ -1,8 +1,9 @@
 /**
  * `npm run bench -- state [--quick]`: keyed state alone. A chain of map, filter, map and keyed sum over 100,000 string keys against the
- * same loop with one Map; encoding of dirty numbers; decoding of a restored state. Prints medians as JSON lines;
- * milliseconds are CPU time of the main thread, so that a busy machine does not count.
+ * same loop with one Map, the same strings again and again; encoding of dirty numbers; decoding of a restored state. The last line is
+ * JSON: medians; milliseconds are CPU time of the main thread, so that a busy machine does not count.
  */
+import { median, rounded } from './core/figures.ts'
 import { value, type ValueState } from '../engine/graph/descriptors.ts'
 import { createKeyedStateBackend, type KeyedStateBackend } from '../engine/state/keyed-state-backend.ts'
 
@@ -10,6 +11,9 @@ const isQuick = process.argv.includes('--quick')
 const ROUNDS = isQuick ? 3 : 5
 const RECORDS = isQuick ? 1_000_000 : 4_000_000
 const MAX_PARALLELISM = 128
+
+const ratios: Record<string, number> = {}
+const details: Record<string, Readonly<Record<string, number>>> = {}
 
 interface Order {
   readonly key: string
@@ -75,10 +79,6 @@ function timed<T>(run: () => T): { readonly ms: number; readonly result: T } {
   return { ms: (user + system) / 1_000, result }
 }
 
-function median(values: readonly number[]): number {
-  return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? 0
-}
-
 function chain(): void {
   const orders = pool(100_000)
   const times: { readonly bare: number[]; readonly state: number[] } = { bare: [], state: [] }
@@ -89,15 +89,16 @@ function chain(): void {
     const third = timed(() => withState(orders))
     const fourth = timed(() => bare(orders))
     expected = first.result
+    // Not verified: nothing of it is printed as a result.
     if (second.result !== expected || third.result !== expected) throw new Error(`${second.result} is not ${expected}`)
     times.bare.push(first.ms, fourth.ms)
     times.state.push(second.ms, third.ms)
   }
   const [bareMs, stateMs] = [median(times.bare), median(times.state)]
-  print('chain', {
+  ratios['chain'] = rounded(bareMs / stateMs)
+  note('chain', {
     bareNs: (bareMs / RECORDS) * 1e6,
     stateNs: (stateMs / RECORDS) * 1e6,
-    ratio: bareMs / stateMs,
     checksum: expected,
   })
 }
@@ -143,8 +144,8 @@ function encoding(): void {
     completedMs = Math.max(completedMs, delta.completedMs)
   }
   const fullMs = full.slices.reduce((total, ms) => total + ms, 0)
-  print('encode 60k of 1M', { medianMs: median(totals), longestSliceMs: longest, cutMs, completedMs })
-  print('encode 1M', {
+  note('encode60kOf1M', { medianMs: median(totals), longestSliceMs: longest, cutMs, completedMs })
+  note('encode1M', {
     ms: fullMs,
     slices: full.slices.length,
     longestSliceMs: Math.max(...full.slices),
@@ -164,13 +165,14 @@ function encoding(): void {
     })
     decodes.push(ms)
   }
-  print('decode 1M', { medianMs: median(decodes), longestGroupMs: longestGroup })
+  note('decode1M', { medianMs: median(decodes), longestGroupMs: longestGroup })
 }
 
-function print(name: string, figures: Readonly<Record<string, number>>): void {
-  const rounded = Object.entries(figures).map(([key, figure]) => [key, Number(figure.toPrecision(4))])
-  console.log(JSON.stringify({ name, ...Object.fromEntries(rounded) }))
+function note(name: string, figures: Readonly<Record<string, number>>): void {
+  details[name] = Object.fromEntries(Object.entries(figures).map(([key, figure]) => [key, rounded(figure)]))
+  console.error(name, JSON.stringify(details[name]))
 }
 
 chain()
 encoding()
+console.log(JSON.stringify({ bench: 'state', ratios, verified: true, quick: isQuick, ...details }))

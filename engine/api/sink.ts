@@ -89,7 +89,7 @@ export interface Committer<C, W = never> extends AsyncDisposable {
    * generations from leaving more, as far as the outside can (fence, sessions ended). Called at a start when older generations may have
    * left something, after all that was due has been committed and before a writer is created; again after the first checkpoint of
    * this generation completed, with writers at work; and once more at a clean end, own things included (the committer's sessions are
-   * not among them). It must come back soon: the coordinator waits for it, as for `forget`. Repeatable. Not every start
+   * not among them). Checkpoints go on meanwhile; one without an answer for some seconds is asked again later, as `forget` is. Repeatable. Not every start
    * calls it, and a generation whose call was not clean works on: writers must not depend on it.
    */
   abortStale(permit: AbortPermit, stale: StaleScope<C, W>): Promise<AbortReport>

@@ -25,8 +25,6 @@ export const CLEAR = 3
 
 /** Those that are objects of their own. */
 export type Entry = Element | ListChunk | Clear
-/** A record is named by its key: its place may change. */
-export type DirtyEntry = Entry | string
 export type Body = MapBody | ListBody
 
 /** What a slot has besides its first value, if anything. */

@@ -6,7 +6,7 @@
  *   collide (Java's hash invites it) cost a bounded time each.
  */
 import { assert, InvariantViolation } from '../api/index.ts'
-import type { DirtyEntry } from './entry.ts'
+import type { Entry } from './entry.ts'
 import { RecordPage, spread, WIDTH, type RecordPlace } from './record-page.ts'
 
 const LEAST_CELLS = 8
@@ -21,14 +21,25 @@ const WORTH_GROWING_EIGHTHS = 2
 const MOST_DEPTH = 20
 const ELSEWHERE_CELLS = 64
 
+/** What was written in one epoch: records, by the places they had then, and other entries. */
+export class DirtyList {
+  readonly pages: RecordPage[] = []
+  readonly places: number[] = []
+  readonly entries: Entry[] = []
+
+  get count(): number {
+    return this.places.length + this.entries.length
+  }
+}
+
 export class KeyGroup {
   readonly index: number
   /** Records, elements and chunks, tombstones included. */
   entryCount = 0
   /** Written in the current epoch. */
-  dirty: DirtyEntry[] = []
+  dirty = new DirtyList()
   /** Written in earlier epochs that no completed checkpoint covers yet (F30). */
-  earlier: { readonly epoch: number; readonly entries: readonly DirtyEntry[] }[] = []
+  earlier: { readonly epoch: number; readonly list: DirtyList }[] = []
   /** By the upper `#depth` bits of a spread hash; a page that shares fewer bits comes as often as it must. */
   #directory: RecordPage[]
   #depth = 0

@@ -11,12 +11,12 @@
  */
 import { assert } from '../api/index.ts'
 import type { BlobReference, KeyedStateHandle } from '../checkpoint/manifest.ts'
-import { CLEAR, partsOf, slotOf, type Body, type DirtyEntry, type Entry } from './entry.ts'
-import type { KeyGroup } from './key-group-records.ts'
+import { CLEAR, partsOf, slotOf, type Body, type Entry } from './entry.ts'
+import type { DirtyList, KeyGroup } from './key-group-records.ts'
 import type { RecordPage } from './record-page.ts'
 import { handleOf, type Chains } from './segment-chains.ts'
 import { SectionWriter, segmentHeader, type StateNames } from './segment-codec.ts'
-import { GroupCursor, ListedCursor, type SnapshotCursor } from './snapshot-cursor.ts'
+import { DirtyCursor, EntryCursor, GroupCursor, type SnapshotCursor } from './snapshot-cursor.ts'
 
 /** About 1 ms: an entry costs its bytes and this much for being visited. */
 const SLICE_COST = 192 * 1024
@@ -35,7 +35,7 @@ export interface SnapshotOptions {
   readonly cutEpoch: number
   readonly baseEpoch: number
   /** Groups to look at, each with what is dirty since the base. */
-  readonly work: readonly { readonly group: KeyGroup; readonly dirty: readonly (readonly DirtyEntry[])[] }[]
+  readonly work: readonly { readonly group: KeyGroup; readonly dirty: readonly DirtyList[] }[]
   readonly rebase: ReadonlySet<number>
   readonly chains: Chains
   readonly states: StateNames
@@ -223,7 +223,7 @@ export class KeyedSnapshot {
   #takeDetached(group: KeyGroup): boolean {
     const body = this.#detached.get(group.index)?.pop()
     if (body === undefined) return false
-    this.#current = new ListedCursor(group, partsOf(body))
+    this.#current = new EntryCursor(group, partsOf(body))
     return true
   }
 
@@ -243,8 +243,7 @@ export class KeyedSnapshot {
   }
 
   #cursorOf({ group, dirty }: SnapshotOptions['work'][number]): SnapshotCursor {
-    if (this.#isRebased[group.index] === true) return new GroupCursor(group)
-    return new ListedCursor(group, (dirty.length === 1 ? (dirty[0] ?? []) : dirty.flat()).values())
+    return this.#isRebased[group.index] === true ? new GroupCursor(group) : new DirtyCursor(group, dirty)
   }
 
   #newChains(blob: BlobReference | null, places: Assembly['places']): Chains {

@@ -10,10 +10,10 @@
 import { assert, CorruptCheckpointError, messageOf } from '../api/index.ts'
 import type { KeyedStateHandle } from '../checkpoint/manifest.ts'
 import type { StateDescriptor } from '../graph/job-graph.ts'
-import { release, sizeOf, SlotParts, slotOf, type Body, type Clear, type DirtyEntry, type Entry } from './entry.ts'
+import { release, sizeOf, SlotParts, slotOf, type Body, type Clear, type Entry } from './entry.ts'
 import { assertWellFormed, keyOfString, keyString } from './key-encoding.ts'
 import { applySegment, settleDecoded } from './key-group-decoder.ts'
-import { KeyGroup } from './key-group-records.ts'
+import { DirtyList, KeyGroup } from './key-group-records.ts'
 import { javaHash, keyGroupOfHash } from './key-group.ts'
 import { KeyedSnapshot } from './keyed-snapshot.ts'
 import { PARTS, WRITTEN_IN, type RecordPage } from './record-page.ts'
@@ -24,6 +24,9 @@ import { createHandles } from './state-handles.ts'
 
 export { restoreKeyedState } from './restore-keyed-state.ts'
 export type { KeyedSnapshot } from './keyed-snapshot.ts'
+
+/** Dead; a record by its key. */
+type Grave = Entry | string
 
 export interface KeyedStateOptions {
   readonly descriptors: Readonly<Record<string, StateDescriptor>>
@@ -62,7 +65,7 @@ export class KeyedStateBackend {
   #touched: KeyGroup[] = []
   readonly #behind = new Set<KeyGroup>()
   /** Tombstones by epoch: what a completed checkpoint lets go. */
-  readonly #graves = new Map<number, DirtyEntry[]>()
+  readonly #graves = new Map<number, Grave[]>()
   #epoch = 1
   /** The current key and its hash, as long as it has no record. */
   #unmet: string | undefined
@@ -115,7 +118,9 @@ export class KeyedStateBackend {
     const { words } = page
     if (words[at + WRITTEN_IN] === this.#epoch) return
     words[at + WRITTEN_IN] = this.#epoch
-    this.#addDirty(page.keyAt(at), page.group)
+    const dirty = this.#dirtyOf(page.group)
+    dirty.pages.push(page)
+    dirty.places.push(at)
   }
 
   /** Those of the current key, made if there are none; its values stay as they are. */
@@ -134,7 +139,7 @@ export class KeyedStateBackend {
     if (this.#snapshot !== undefined) this.#snapshot.beforeChange(entry)
     if (entry.writtenIn === this.#epoch) return
     entry.writtenIn = this.#epoch
-    this.#addDirty(entry, slotOf(entry).group)
+    this.#dirtyOf(slotOf(entry).group).entries.push(entry)
   }
 
   /** It is dead since now: it may go once a completed checkpoint covers this epoch. */
@@ -165,8 +170,8 @@ export class KeyedStateBackend {
     this.#epochOf.set(checkpoint, cutEpoch)
     this.#snapshots += 1
     for (const group of this.#touched) {
-      group.earlier.push({ epoch: cutEpoch, entries: group.dirty })
-      group.dirty = []
+      group.earlier.push({ epoch: cutEpoch, list: group.dirty })
+      group.dirty = new DirtyList()
       this.#behind.add(group)
     }
     this.#touched = []
@@ -278,19 +283,20 @@ export class KeyedStateBackend {
     group.add(key, this.#unmetHash, this)
   }
 
-  #addDirty(entry: DirtyEntry, group: KeyGroup): void {
-    if (group.dirty.length === 0) this.#touched.push(group)
-    group.dirty.push(entry)
+  #dirtyOf(group: KeyGroup): DirtyList {
+    const { dirty } = group
+    if (dirty.count === 0) this.#touched.push(group)
+    return dirty
   }
 
-  #addGrave(entry: DirtyEntry): void {
+  #addGrave(entry: Grave): void {
     const graves = this.#graves.get(this.#epoch)
     if (graves === undefined) this.#graves.set(this.#epoch, [entry])
     else graves.push(entry)
   }
 
   /** What is dead since an epoch that a completed checkpoint covers goes, and its record with it if that was all. */
-  #release(entry: DirtyEntry, through: number): void {
+  #release(entry: Grave, through: number): void {
     if (typeof entry !== 'string') {
       if (!entry.dead || entry.writtenIn > through) return
       release(entry)
@@ -342,7 +348,7 @@ export class KeyedStateBackend {
       facts.push({
         keyGroup: group.index,
         segments: chain.map(({ length }) => length),
-        dirtyCount: dirtySince(group, baseEpoch).reduce((sum, entries) => sum + entries.length, 0),
+        dirtyCount: dirtySince(group, baseEpoch).reduce((sum, { count }) => sum + count, 0),
         entryCount: group.entryCount,
         isInCheapBlob,
       })
@@ -354,8 +360,8 @@ export class KeyedStateBackend {
   }
 }
 
-function dirtySince(group: KeyGroup, baseEpoch: number): readonly (readonly DirtyEntry[])[] {
-  return group.earlier.flatMap(({ epoch, entries }) => (epoch > baseEpoch ? [entries] : []))
+function dirtySince(group: KeyGroup, baseEpoch: number): readonly DirtyList[] {
+  return group.earlier.flatMap(({ epoch, list }) => (epoch > baseEpoch ? [list] : []))
 }
 
 function bytesOf(

@@ -1,10 +1,14 @@
 /**
  * Goes over entries of a key group while records flow on: at each step either a record, at its place as of now, or another entry.
  */
-import { entriesOf, type DirtyEntry, type Entry } from './entry.ts'
-import type { KeyGroup } from './key-group-records.ts'
+import { assert } from '../api/index.ts'
+import { entriesOf, type Entry } from './entry.ts'
+import type { DirtyList, KeyGroup } from './key-group-records.ts'
 import { javaHash } from './key-group.ts'
 import { WIDTH, type RecordPage, type RecordPlace } from './record-page.ts'
+
+/** Of a group's entries: as many dirty records make it worth while to go over all. */
+const SCANNED_SHARE = 8
 
 export interface SnapshotCursor extends RecordPlace {
   /** Undefined: the record at `page` and `at`. */
@@ -13,32 +17,116 @@ export interface SnapshotCursor extends RecordPlace {
   next(): boolean
 }
 
-/** What lists name. A record that is not there any more is passed over. */
-export class ListedCursor implements SnapshotCursor {
+/** Entries alone. */
+export class EntryCursor implements SnapshotCursor {
+  readonly page: RecordPage
+  readonly at = -1
+  entry: Entry | undefined
+  readonly #entries: Iterator<Entry>
+
+  constructor(group: KeyGroup, entries: Iterator<Entry>) {
+    this.page = group.pageOf(0)
+    this.#entries = entries
+  }
+
+  next(): boolean {
+    const { done, value } = this.#entries.next()
+    if (done === true) return false
+    this.entry = value
+    return true
+  }
+}
+
+/**
+ * What was written in some epochs, an entry once for each of them; if that is much of the group, all its records instead: one after
+ * another they come from memory in a fraction of the time.
+ */
+export class DirtyCursor implements SnapshotCursor {
   page: RecordPage
   at = -1
   entry: Entry | undefined
   readonly #group: KeyGroup
-  readonly #listed: Iterator<DirtyEntry>
+  readonly #lists: readonly DirtyList[]
+  readonly #isScanned: boolean
+  #records: RecordCursor | undefined
+  #list = 0
+  #next = 0
 
-  constructor(group: KeyGroup, listed: Iterator<DirtyEntry>) {
+  constructor(group: KeyGroup, lists: readonly DirtyList[]) {
     this.#group = group
-    this.#listed = listed
+    this.#lists = lists
+    this.page = group.pageOf(0)
+    const recordCount = lists.reduce((sum, { places }) => sum + places.length, 0)
+    this.#isScanned = recordCount * SCANNED_SHARE >= group.entryCount
+    if (this.#isScanned) this.#records = new RecordCursor(group)
+  }
+
+  next(): boolean {
+    this.entry = undefined
+    const records = this.#records
+    if (records?.next() === true) {
+      this.page = records.page
+      this.at = records.at
+      return true
+    }
+    this.#records = undefined
+    for (let list = this.#lists[this.#list]; list !== undefined; list = this.#lists[this.#list]) {
+      const index = this.#next
+      this.#next += 1
+      const recordCount = this.#isScanned ? 0 : list.places.length
+      if (index < recordCount) {
+        moveTo(this, this.#group, list.pages[index], list.places[index])
+        return true
+      }
+      this.entry = list.entries[index - recordCount]
+      if (this.entry !== undefined) return true
+      this.#list += 1
+      this.#next = 0
+    }
+    return false
+  }
+}
+
+/** Every record that was there when the cursor was made, page by page. */
+class RecordCursor implements RecordPlace {
+  page: RecordPage
+  at = -1
+  readonly #group: KeyGroup
+  readonly #pages: readonly RecordPage[]
+  #pageNumber = 0
+  #next = 0
+
+  constructor(group: KeyGroup) {
+    this.#group = group
+    this.#pages = group.pages()
     this.page = group.pageOf(0)
   }
 
   next(): boolean {
-    for (;;) {
-      const { done, value } = this.#listed.next()
-      if (done === true) return false
-      if (typeof value !== 'string') {
-        this.entry = value
+    for (let page = this.#pages[this.#pageNumber]; page !== undefined; page = this.#pages[this.#pageNumber]) {
+      while (this.#next < page.words.length) {
+        const at = this.#next
+        this.#next += WIDTH
+        if (!page.isRecord(at)) continue
+        moveTo(this, this.#group, page, at)
         return true
       }
-      this.entry = undefined
-      if (this.#group.find(value, javaHash(value), this)) return true
+      this.#pageNumber += 1
+      this.#next = 0
     }
+    return false
   }
+}
+
+/** To a record by the place it had; it is looked for when its page was left. */
+function moveTo(cursor: RecordPlace, group: KeyGroup, page: RecordPage | undefined, at: number | undefined): void {
+  assert(page !== undefined && at !== undefined, () => 'a place without a page')
+  cursor.page = page
+  cursor.at = at
+  if (!page.isLeft) return
+  const key = page.keyAt(at)
+  const isFound = group.find(key, javaHash(key), cursor)
+  assert(isFound, () => `key ${JSON.stringify(key)} is lost from key group ${group.index}`)
 }
 
 /** Everything of the group that was there when the cursor was made, but for clears. */
@@ -46,16 +134,12 @@ export class GroupCursor implements SnapshotCursor {
   page: RecordPage
   at = -1
   entry: Entry | undefined
-  readonly #group: KeyGroup
-  readonly #pages: readonly RecordPage[]
-  #pageNumber = 0
-  #next = 0
+  readonly #records: RecordCursor
   #below: Iterator<Entry> | undefined
 
   constructor(group: KeyGroup) {
-    this.#group = group
-    this.#pages = group.pages()
-    this.page = group.pageOf(0)
+    this.#records = new RecordCursor(group)
+    this.page = this.#records.page
   }
 
   next(): boolean {
@@ -66,25 +150,9 @@ export class GroupCursor implements SnapshotCursor {
     }
     this.#below = undefined
     this.entry = undefined
-    for (let page = this.#pages[this.#pageNumber]; page !== undefined; page = this.#pages[this.#pageNumber]) {
-      while (this.#next < page.words.length) {
-        const at = this.#next
-        this.#next += WIDTH
-        if (page.isRecord(at) && this.#enter(page, at)) return true
-      }
-      this.#pageNumber += 1
-      this.#next = 0
-    }
-    return false
-  }
-
-  #enter(page: RecordPage, at: number): boolean {
-    this.page = page
-    this.at = at
-    if (page.isLeft) {
-      const key = page.keyAt(at)
-      if (!this.#group.find(key, javaHash(key), this)) return false
-    }
+    if (!this.#records.next()) return false
+    this.page = this.#records.page
+    this.at = this.#records.at
     const parts = this.page.partsAt(this.at)
     if (parts?.bodies !== undefined) this.#below = entriesOf(parts)
     return true
