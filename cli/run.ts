@@ -26,6 +26,7 @@ export interface RunFlags {
 export async function run(jobFile: string, flags: RunFlags): Promise<number> {
   const reporter = createReporter(flags.json === true)
   using signals = new StopSignals(reporter)
+  using _guard = new ExitGuard()
   try {
     const end = await runFile(jobFile, flags, { reporter, stopSignal: signals.stopSignal })
     reporter.ended(end)
@@ -83,6 +84,25 @@ function codeOf(end: RunEnd, signalCode: number | undefined): number {
       return 1
     default:
       return unreachable(end)
+  }
+}
+
+/** Code of the job that ends the process itself must not look like a job that has ended. */
+class ExitGuard implements Disposable {
+  constructor() {
+    process.on('exit', this.#onExit)
+  }
+
+  [Symbol.dispose](): void {
+    process.off('exit', this.#onExit)
+  }
+
+  readonly #onExit = (code: number): void => {
+    if (code !== 0) return
+    console.error(
+      'sluice: something in the job ended the process with process.exit(0); the job goes on with the next run',
+    )
+    process.exitCode = 1
   }
 }
 

@@ -60,7 +60,7 @@ export class JobLog {
     const newest = await findNewest(store, job)
     if (newest === undefined || newest.job === job) return new JobLog(store, job, runtime, newest)
     throw new TerminalError(
-      `the log of "${job}" in ${store.uri} was written by job "${newest.job}" (F28): a directory that was renamed or copied? ` +
+      `the log of "${job}" in ${store.uri} was written by job "${newest.job}": a directory that was renamed or copied? ` +
         `Use another store, or the id "${newest.job}"`,
     )
   }

@@ -1,12 +1,15 @@
 /**
  * What the store says of a job, whether a process runs it or not.
  */
-import type { CheckpointStore, Runtime } from '../api/index.ts'
+import { CorruptCheckpointError, type CheckpointStore, type Runtime } from '../api/index.ts'
 import { jobStateOf, type JobState } from '../checkpoint/job-state.ts'
-import type { HolderIdentity } from '../checkpoint/log-entry.ts'
+import type { HolderIdentity, LogEntry } from '../checkpoint/log-entry.ts'
 import { sourcePositionsOf } from '../checkpoint/commit-permit.ts'
 import { JobLog } from './job-log.ts'
 import { loadManifest } from './recovery.ts'
+
+/** How often a log that goes on meanwhile is looked at anew. */
+const LOOKS = 10
 
 export interface JobStatus {
   readonly job: string
@@ -42,10 +45,28 @@ export async function readStatus(
   runtime: Runtime,
   isHolderAlive: (holder: HolderIdentity) => Promise<boolean | null>,
 ): Promise<JobStatus | undefined> {
-  const { newest } = await JobLog.open(store, job, runtime)
-  if (newest === undefined) return undefined
+  const log = await JobLog.open(store, job, runtime)
+  for (let look = 1; ; look += 1) {
+    const { newest } = log
+    if (newest === undefined) return undefined
+    try {
+      return await statusOf(newest, store, isHolderAlive)
+    } catch (error) {
+      // A job that runs retires what an older entry refers to.
+      const isFromOlder = error instanceof CorruptCheckpointError && (await log.refresh())?.seq !== newest.seq
+      if (!isFromOlder || look >= LOOKS) throw error
+    }
+  }
+}
+
+async function statusOf(
+  newest: LogEntry,
+  store: CheckpointStore,
+  isHolderAlive: (holder: HolderIdentity) => Promise<boolean | null>,
+): Promise<JobStatus> {
   const last = newest.retained.at(-1)
-  const failure = newest.end?.reason ?? newest.failures.at(-1)?.message
+  // What a job that has ended well went through before is no news.
+  const failure = newest.end === undefined ? newest.failures.at(-1)?.message : newest.end.reason
   return {
     job: newest.job,
     lineage: newest.lineage,

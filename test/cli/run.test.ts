@@ -152,7 +152,7 @@ test('the log of another job is refused by run and status, whatever its director
   expect((await place.sluice('run', QUICKSTART, ...SETTINGS)).code).toBe(0)
   renameSync(join(place.directory, '.sluice/quickstart'), join(place.directory, '.sluice/endless'))
   const other =
-    /the log of "endless" in file:.* was written by job "quickstart" \(F28\): .*Use another store, or the id "quickstart"/
+    /the log of "endless" in file:.* was written by job "quickstart": .*Use another store, or the id "quickstart"/
   for (const command of ['run', 'status']) {
     expect(await place.sluice(command, ENDLESS)).toMatchObject({ code: 2, out: '', err: expect.stringMatching(other) })
   }
@@ -215,6 +215,32 @@ test('a job that fails for good exits 1 and says where', async () => {
     alive: false,
     failure: expect.stringContaining('byte 13'),
   })
+})
+
+test('a job that ends the process itself has not finished: exit 1, and the next run goes on', async () => {
+  using place = new Workplace()
+  place.write('in.ndjson', '{"name":"a"}\n{"name":"b"}\n')
+  place.write(
+    'job.ts',
+    `import { defineJob, json } from 'sluice'
+     import { fileSource } from 'sluice/sources/file'
+     import { fileSink } from 'sluice/sinks/file'
+     export default defineJob({
+       id: 'leaving',
+       build(flow, settings) {
+         const leaves = settings.flag('leave')
+         flow
+           .source('in', fileSource({ path: 'in.ndjson', decode: json() }))
+           .map('same', (record) => (leaves ? process.exit(0) : record))
+           .sink('out', fileSink({ path: 'out', encode: json() }))
+       },
+     })`,
+  )
+  const left = await place.sluice('run', 'job.ts', '--set', 'leave=true')
+  expect(left.code).toBe(1)
+  expect(left.err).toContain('process.exit(0)')
+  expect((await place.sluice('run', 'job.ts', '--set', 'leave=false')).code).toBe(0)
+  expect(place.visible('out')).toEqual(['{"name":"a"}', '{"name":"b"}'])
 })
 
 test.each(['SIGINT', 'SIGTERM'] as const)(
