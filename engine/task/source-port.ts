@@ -147,5 +147,12 @@ export class SourcePort {
 /** A reader may go on changing the object it gave as position. */
 function owned(polled: AnyPolled): AnyPolled {
   if (polled.kind !== 'records' || typeof polled.after !== 'object') return polled
-  return { ...polled, after: structuredClone(polled.after) }
+  return { ...polled, after: copyOf(polled.after) }
+}
+
+/** Of a plain JSON value; structuredClone takes thirty times as long. */
+function copyOf(json: unknown): unknown {
+  if (typeof json !== 'object' || json === null) return json
+  if (Array.isArray(json)) return json.map(copyOf)
+  return Object.fromEntries(Object.entries(json).map(([name, member]) => [name, copyOf(member)]))
 }

@@ -69,6 +69,8 @@ export interface TaskStats {
 const SLICE_RECORDS = 128
 const YIELD_AFTER_MS = 4
 const IDLE_MS = 10
+/** Given, since an abort without a reason makes an error with a stack each time. */
+const RESTED = new Error('something has happened')
 
 /** @throws TerminalError, TaskFailure when source or sinks cannot be opened where the checkpoint left off */
 export async function startTask(options: TaskOptions): Promise<Task> {
@@ -302,7 +304,7 @@ class RunningTask implements Task {
       waits.push(this.#runtime.timers.sleep(idleMs, alarm.signal).catch(() => undefined))
     }
     if (!this.#stop.signal.aborted) await Promise.race(waits)
-    alarm.abort()
+    alarm.abort(RESTED)
     this.#wake = () => undefined
   }
 
