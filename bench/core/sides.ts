@@ -15,11 +15,12 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { defineJob, json, value, type Source } from '../../engine/index.ts'
+import { defineJob, json, value } from '../../engine/index.ts'
 import { discardSink } from '../../sinks/discard/sink.ts'
 import { fileSink } from '../../sinks/file/sink.ts'
 import { fileSource } from '../../sources/file/source.ts'
 import { SeededRandom } from '../../sources/generator/seeded-random.ts'
+import { memorySource } from './memory-source.ts'
 import { runHere } from './run-here.ts'
 
 export interface SideOptions {
@@ -110,30 +111,16 @@ async function chainSluice(options: SideOptions, orders: readonly Order[]): Prom
   return () => checksum
 }
 
-function poolSource({ records }: SideOptions, orders: readonly Order[]): Source<Order, { id: string }, number> {
-  const split = { id: 'pool' }
-  return {
-    kind: 'pool',
-    guarantee: 'exactly-once',
-    validate: () => Promise.resolve(),
-    discover: () => Promise.resolve([{ split, start: 0 }]),
-    createReader: () => {
-      let next = 0
-      return Promise.resolve({
-        assign: () => Promise.resolve(),
-        poll: () => {
-          if (next >= records) return { kind: 'ended' as const }
-          const values: Order[] = []
-          for (const stop = Math.min(records, next + BATCH); next < stop; next += 1) {
-            const order = orders[next % orders.length]
-            if (order !== undefined) values.push(order)
-          }
-          return { kind: 'records' as const, split, records: { values }, after: next }
-        },
-        [Symbol.asyncDispose]: () => Promise.resolve(),
-      })
-    },
-  }
+function poolSource({ records }: SideOptions, orders: readonly Order[]): ReturnType<typeof memorySource<Order>> {
+  return memorySource((from) => {
+    if (from >= records) return 'ended'
+    const values: Order[] = []
+    for (let next = from, stop = Math.min(records, from + BATCH); next < stop; next += 1) {
+      const order = orders[next % orders.length]
+      if (order !== undefined) values.push(order)
+    }
+    return values
+  })
 }
 
 const BLOCK = 1 << 20

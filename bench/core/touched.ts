@@ -5,11 +5,12 @@
  */
 import { PerformanceObserver } from 'node:perf_hooks'
 import { setTimeout } from 'node:timers/promises'
-import { defineJob, value, type CheckpointStore, type Source } from '../../engine/index.ts'
+import { defineJob, value, type CheckpointStore } from '../../engine/index.ts'
 import type { Manifest } from '../../engine/checkpoint/manifest.ts'
 import { discardSink } from '../../sinks/discard/sink.ts'
 import { rounded } from './figures.ts'
 import { hash } from './input.ts'
+import { memorySource } from './memory-source.ts'
 import { runHere } from './run-here.ts'
 
 export interface TouchedOptions {
@@ -38,30 +39,14 @@ const turns: { readonly startedAt: number; readonly endedAt: number; readonly cp
 let turnCount = 0
 const collections: { readonly startedAt: number; readonly durationMs: number }[] = []
 
-function touchingSource(): Source<number, { id: string }, number> {
-  const split = { id: 'keys' }
-  return {
-    kind: 'touching',
-    guarantee: 'exactly-once',
-    validate: () => Promise.resolve(),
-    discover: () => Promise.resolve([{ split, start: 0 }]),
-    createReader: () => {
-      let next = 0
-      return Promise.resolve({
-        assign: () => Promise.resolve(),
-        poll: () => {
-          if (isEnough) return { kind: 'ended' as const }
-          if (next >= allowed) return { kind: 'idle' as const, retryAfterMs: 1 }
-          const values: number[] = []
-          for (const stop = Math.min(allowed, next + BATCH); next < stop; next += 1) {
-            values.push(next < options.keys ? next : hash(next, 1) % options.keys)
-          }
-          return { kind: 'records' as const, split, records: { values }, after: next }
-        },
-        [Symbol.asyncDispose]: () => Promise.resolve(),
-      })
-    },
-  }
+/** Every key once, then as many at random as are allowed. */
+function keysFrom(from: number): readonly number[] | 'idle' | 'ended' {
+  if (isEnough) return 'ended'
+  if (from >= allowed) return 'idle'
+  return Array.from({ length: Math.min(allowed - from, BATCH) }, (_, index) => {
+    const number = from + index
+    return number < options.keys ? number : hash(number, 1) % options.keys
+  })
 }
 
 const job = defineJob({
@@ -69,7 +54,7 @@ const job = defineJob({
   checkpoint: { intervalMs: INTERVAL_MS },
   build(flow) {
     flow
-      .source('keys', touchingSource())
+      .source('keys', memorySource(keysFrom))
       .keyBy((key) => `key-${String(key).padStart(8, '0')}`)
       .process('count', {
         state: { count: value(() => 0) },
