@@ -2,10 +2,10 @@
  * Segments back to entries: a key group's base, then its deltas, oldest first. What is decoded is clean: written in epoch 0.
  */
 import { CorruptCheckpointError } from '../api/index.ts'
-import { CHUNK, CLEAR, ELEMENT, Element, ListBody, ListChunk, MapBody, RECORD, SlotParts, UNSET } from './entry.ts'
+import { CHUNK, CLEAR, ELEMENT, Element, ListBody, ListChunk, MapBody, RECORD, UNSET, type SlotParts } from './entry.ts'
 import type { KeyGroup } from './key-group-records.ts'
 import { javaHash } from './key-group.ts'
-import { PARTS, VALUE, WIDTH, type RecordPlace } from './record-page.ts'
+import { VALUE, WIDTH, type RecordPlace } from './record-page.ts'
 import { decodeSegment, type Section, type StateNames } from './segment-codec.ts'
 
 /** Applies one segment. States that are not in `states` any more, by name and kind, are passed over. @throws CorruptCheckpointError */
@@ -87,7 +87,7 @@ function applyCells(place: RecordPlace, columns: Section['columns'], targets: re
     if (target < 0) continue
     const cell = columns[column]?.[row]
     if (target === 0) place.page.words[place.at + VALUE] = cell
-    else setMore(partsOfRecord(place), target, cell)
+    else setMore(place.page.ensurePartsAt(place.at), target, cell)
   }
 }
 
@@ -145,15 +145,7 @@ function partsFor(group: KeyGroup, key: string): SlotParts {
   const hash = javaHash(key)
   const place = { page: group.pageOf(hash), at: -1 }
   if (!group.find(key, hash, place)) group.add(key, hash, place)
-  return partsOfRecord(place)
-}
-
-function partsOfRecord({ page, at }: RecordPlace): SlotParts {
-  const known = page.partsAt(at)
-  if (known !== undefined) return known
-  const parts = new SlotParts(page.keyAt(at), page.group)
-  page.words[at + PARTS] = parts
-  return parts
+  return place.page.ensurePartsAt(place.at)
 }
 
 function bodyOf(slot: SlotParts, state: number, kind: typeof ELEMENT): MapBody

@@ -10,13 +10,13 @@
 import { assert, CorruptCheckpointError, messageOf } from '../api/index.ts'
 import type { KeyedStateHandle } from '../checkpoint/manifest.ts'
 import type { StateDescriptor } from '../graph/job-graph.ts'
-import { release, sizeOf, SlotParts, slotOf, type Body, type Clear, type Entry } from './entry.ts'
+import { release, sizeOf, slotOf, type SlotParts, type Body, type Clear, type Entry } from './entry.ts'
 import { assertWellFormed, keyOfString, keyString } from './key-encoding.ts'
 import { applySegment, settleDecoded } from './key-group-decoder.ts'
 import { DirtyList, KeyGroup } from './key-group-records.ts'
 import { javaHash, keyGroupOfHash } from './key-group.ts'
 import { KeyedSnapshot } from './keyed-snapshot.ts'
-import { PARTS, WRITTEN_IN, type RecordPage } from './record-page.ts'
+import { WRITTEN_IN, type RecordPage } from './record-page.ts'
 import { blobsToLeave, chooseRebases, type GroupFacts } from './rebase.ts'
 import { assertCompatible, chainsOf, type Chains, type Segment } from './segment-chains.ts'
 import type { StateNames } from './segment-codec.ts'
@@ -126,12 +126,7 @@ export class KeyedStateBackend {
   /** Those of the current key, made if there are none; its values stay as they are. */
   ensureParts(): SlotParts {
     if (this.at < 0) this.#addRecord()
-    const { page, at } = this
-    const known = page.partsAt(at)
-    if (known !== undefined) return known
-    const parts = new SlotParts(page.keyAt(at), page.group)
-    page.words[at + PARTS] = parts
-    return parts
+    return this.page.ensurePartsAt(this.at)
   }
 
   /** An entry below a slot is about to be changed. */

@@ -9,14 +9,14 @@
  */
 import { javaHash } from './key-group.ts'
 import type { KeyGroup } from './key-group-records.ts'
-import { UNSET, type SlotParts } from './entry.ts'
+import { SlotParts, UNSET } from './entry.ts'
 
 /** Words of a record, from its place on. */
 const KEY = 0
 /** The first value state, in place; the others are in `parts`. {@link UNSET} when there is none. */
 export const VALUE = 1
 /** SlotParts, or undefined for a slot with nothing but its first value. */
-export const PARTS = 2
+const PARTS = 2
 /** The epoch that wrote a value last; 0 for what was restored. */
 export const WRITTEN_IN = 3
 export const WIDTH = 4
@@ -32,6 +32,12 @@ const SPREAD = 0x9e37_79b1
 /** The upper bits choose a page, lower ones a cell. */
 export function spread(hash: number): number {
   return Math.imul(hash, SPREAD)
+}
+
+/** Its lower bits: where the window of a hash begins. */
+function homeOf(hash: number): number {
+  const spreadHash = spread(hash)
+  return spreadHash ^ (spreadHash >>> 15)
 }
 
 function tagOf(hash: number): number {
@@ -74,8 +80,7 @@ export class RecordPage {
     const tags = this.#tags
     const last = tags.length - 1
     const tag = tagOf(hash)
-    const spreadHash = spread(hash)
-    let cell = (spreadHash ^ (spreadHash >>> 15)) & last
+    let cell = homeOf(hash) & last
     for (let left = WINDOW; left > 0; left -= 1) {
       const found = tags[cell]
       if (found === tag) {
@@ -89,13 +94,20 @@ export class RecordPage {
   /** Puts an empty record for `key`, which is not there yet. Its place, or -1 if no cell is left for it. */
   put(key: string, hash: number): number {
     const at = this.#freeCell(hash)
-    if (at >= 0) this.#fill(at, key, hash)
+    if (at >= 0) this.putAt(at, key, hash)
     return at
   }
 
-  /** Where there is no record: for a page that something else finds its way in. */
+  /** The same at a place without a record; by itself for a page that something else finds its way in. */
   putAt(at: number, key: string, hash: number): void {
-    this.#fill(at, key, hash)
+    const { words } = this
+    if (this.#tags[at / WIDTH] === FREE) this.used += 1
+    this.live += 1
+    this.#tags[at / WIDTH] = tagOf(hash)
+    words[at + KEY] = key
+    words[at + VALUE] = UNSET
+    words[at + PARTS] = undefined
+    words[at + WRITTEN_IN] = 0
   }
 
   /** A record of another page, as it is; false if no cell is left for it. */
@@ -136,6 +148,15 @@ export class RecordPage {
     return this.words[at + PARTS] as SlotParts | undefined
   }
 
+  /** Made if there are none. */
+  ensurePartsAt(at: number): SlotParts {
+    const known = this.partsAt(at)
+    if (known !== undefined) return known
+    const parts = new SlotParts(this.keyAt(at), this.group)
+    this.words[at + PARTS] = parts
+    return parts
+  }
+
   writtenAt(at: number): number {
     return this.words[at + WRITTEN_IN] as number
   }
@@ -163,24 +184,12 @@ export class RecordPage {
   #freeCell(hash: number): number {
     const tags = this.#tags
     const last = tags.length - 1
-    const spreadHash = spread(hash)
-    let cell = (spreadHash ^ (spreadHash >>> 15)) & last
+    let cell = homeOf(hash) & last
     for (let left = WINDOW; left > 0; left -= 1) {
       const found = tags[cell]
       if (found === FREE || found === BURIED) return cell * WIDTH
       cell = (cell + 1) & last
     }
     return -1
-  }
-
-  #fill(at: number, key: string, hash: number): void {
-    const { words } = this
-    if (this.#tags[at / WIDTH] === FREE) this.used += 1
-    this.live += 1
-    this.#tags[at / WIDTH] = tagOf(hash)
-    words[at + KEY] = key
-    words[at + VALUE] = UNSET
-    words[at + PARTS] = undefined
-    words[at + WRITTEN_IN] = 0
   }
 }
