@@ -34,6 +34,8 @@ const ASK_AGAIN_MS = 30_000
 const ASK_AGAIN_PAUSE_MS = 50
 const ASK_AGAIN_LONGEST_PAUSE_MS = 2_000
 const SAY_AGAIN_MS = 5_000
+/** How often a log that goes on meanwhile is looked at anew. */
+const MOST_LOOKS = 10
 /** How many numbers a start goes up when older generations take them first. */
 const START_TRIES = 100
 
@@ -77,6 +79,23 @@ export class JobLog {
   async refresh(): Promise<LogEntry | undefined> {
     this.#newest = await findNewest(this.#store, this.#job)
     return this.#newest
+  }
+
+  /**
+   * What `read` makes of the newest entry, before anything of ours is in the log. A job that runs retires what an older entry refers to: when
+   * something is missing and the log has gone on meanwhile, `read` is called again with the newer one.
+   * @throws what `read` throws of the newest entry
+   */
+  async readNewest<T>(read: (newest: LogEntry | undefined) => Promise<T>): Promise<T> {
+    for (let look = 1; ; look += 1) {
+      const newest = this.#newest
+      try {
+        return await read(newest)
+      } catch (error) {
+        const isFromOlder = error instanceof CorruptCheckpointError && (await this.refresh())?.seq !== newest?.seq
+        if (!isFromOlder || look >= MOST_LOOKS) throw error
+      }
+    }
   }
 
   /**

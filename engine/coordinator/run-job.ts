@@ -7,6 +7,7 @@ import {
   parseJobId,
   parseLineageId,
   TerminalError,
+  type CheckpointBounds,
   type CheckpointStore,
   type Runtime,
 } from '../api/index.ts'
@@ -73,8 +74,6 @@ export type RunEnd = SessionEnd | { readonly state: 'ALREADY_FINISHED' }
 const WATCH_MS = 5_000
 const WATCH_PAUSE_MS = 250
 const DEFAULT_RETAINED = 3
-/** How often a log that goes on meanwhile is looked at anew. */
-const PREFLIGHT_LOOKS = 10
 
 /**
  * @throws TerminalError the job is refused (nothing was written, nobody was fenced); FencedError another run holds the job;
@@ -89,10 +88,11 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
   const built = buildJob(definition, options.settings, reused)
   reportSettings(options, built.settings, reused)
   if ((await preflight(options, built, log)) === 'already-finished') return { state: 'ALREADY_FINISHED' }
-  await validateConnectors(options, built, log.newest)
+  const { retained = DEFAULT_RETAINED, ...given } = definition.checkpoint ?? {}
+  const policy = { ...DEFAULT_CHECKPOINT_POLICY, ...given }
+  await validateConnectors(options, built, { newest: log.newest, checkpoint: policy })
   await probeStore(store, job, runtime)
   const entries = new Entries(entryFacts(options, built, log.newest), runtime)
-  const { retained, ...policy } = definition.checkpoint ?? {}
   const requests = options.requests ?? new CheckpointRequests()
   using _closed = { [Symbol.dispose]: () => requests.close('the run is over') }
   const end = await runSession({
@@ -102,8 +102,8 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
     runtime,
     log,
     entries,
-    policy: { ...DEFAULT_CHECKPOINT_POLICY, ...policy },
-    retain: retained ?? DEFAULT_RETAINED,
+    policy,
+    retain: retained,
     restart: definition.restart ?? DEFAULT_RESTART_STRATEGY,
     maxParallelism: MAX_PARALLELISM,
     baseDirectory: options.baseDirectory,
@@ -139,11 +139,14 @@ function reportSettings(
 }
 
 /** Nothing is read any more once the input has ended: a source that is gone does not hold up what is only to be delivered. */
-async function validateConnectors(options: RunOptions, built: BuiltJob, newest: LogEntry | undefined): Promise<void> {
+async function validateConnectors(
+  options: RunOptions,
+  built: BuiltJob,
+  { newest, checkpoint }: { readonly newest: LogEntry | undefined; readonly checkpoint: CheckpointBounds },
+): Promise<void> {
   const { runtime, baseDirectory, definition, stopSignal } = options
   const isDelivery = newest !== undefined && isDeliveryOnly(newest, options.restore ?? 'latest')
   const job = parseJobId(definition.id)
-  const checkpoint = { ...DEFAULT_CHECKPOINT_POLICY, ...definition.checkpoint }
   for (const node of built.graph.nodes) {
     const context = {
       job,
@@ -160,19 +163,12 @@ async function validateConnectors(options: RunOptions, built: BuiltJob, newest: 
 }
 
 async function preflight(options: RunOptions, built: BuiltJob, log: JobLog): Promise<'start' | 'already-finished'> {
-  for (let look = 1; ; look += 1) {
-    const { newest } = log
+  return log.readNewest(async (newest) => {
     const holderAlive = newest === undefined || newest.kind === 'ended' ? false : await isAlive(options, newest, log)
-    try {
-      const decision = await askPreflight(options, built, { newest, holderAlive })
-      if (decision.kind !== 'refuse') return decision.kind
-      throw decision.exitCode === 3 ? new FencedError(decision.reason) : new TerminalError(decision.reason)
-    } catch (error) {
-      // A job that runs retires what an older entry refers to: missing is only what the newest one misses.
-      const isFromOlder = error instanceof CorruptCheckpointError && (await log.refresh())?.seq !== newest?.seq
-      if (!isFromOlder || look >= PREFLIGHT_LOOKS) throw error
-    }
-  }
+    const decision = await askPreflight(options, built, { newest, holderAlive })
+    if (decision.kind !== 'refuse') return decision.kind
+    throw decision.exitCode === 3 ? new FencedError(decision.reason) : new TerminalError(decision.reason)
+  })
 }
 
 /** The preflight's questions again, of what our `started` entry carries. */

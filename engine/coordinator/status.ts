@@ -1,15 +1,12 @@
 /**
  * What the store says of a job, whether a process runs it or not.
  */
-import { CorruptCheckpointError, type CheckpointStore, type Runtime } from '../api/index.ts'
+import type { CheckpointStore, Runtime } from '../api/index.ts'
 import { jobStateOf, type JobState } from '../checkpoint/job-state.ts'
 import type { HolderIdentity, LogEntry } from '../checkpoint/log-entry.ts'
 import { sourcePositionsOf } from '../checkpoint/commit-permit.ts'
 import { JobLog } from './job-log.ts'
 import { loadManifest } from './recovery.ts'
-
-/** How often a log that goes on meanwhile is looked at anew. */
-const LOOKS = 10
 
 export interface JobStatus {
   readonly job: string
@@ -46,17 +43,7 @@ export async function readStatus(
   isHolderAlive: (holder: HolderIdentity) => Promise<boolean | null>,
 ): Promise<JobStatus | undefined> {
   const log = await JobLog.open(store, job, runtime)
-  for (let look = 1; ; look += 1) {
-    const { newest } = log
-    if (newest === undefined) return undefined
-    try {
-      return await statusOf(newest, store, isHolderAlive)
-    } catch (error) {
-      // A job that runs retires what an older entry refers to.
-      const isFromOlder = error instanceof CorruptCheckpointError && (await log.refresh())?.seq !== newest.seq
-      if (!isFromOlder || look >= LOOKS) throw error
-    }
-  }
+  return log.readNewest(async (newest) => (newest === undefined ? undefined : statusOf(newest, store, isHolderAlive)))
 }
 
 async function statusOf(
