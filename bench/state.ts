@@ -3,6 +3,7 @@
  * same loop with one Map, the same strings again and again; encoding of dirty numbers; decoding of a restored state. The last line is
  * JSON: medians; milliseconds are CPU time of the main thread, so that a busy machine does not count.
  */
+import { bareChain, type Order } from './core/bare-chain.ts'
 import { median, rounded } from './core/figures.ts'
 import { value, type ValueState } from '../engine/graph/descriptors.ts'
 import { createKeyedStateBackend, type KeyedStateBackend } from '../engine/state/keyed-state-backend.ts'
@@ -15,11 +16,6 @@ const MAX_PARALLELISM = 128
 const ratios: Record<string, number> = {}
 const details: Record<string, Readonly<Record<string, number>>> = {}
 
-interface Order {
-  readonly key: string
-  readonly amount: number
-}
-
 function keyed(): { readonly backend: KeyedStateBackend; readonly sum: ValueState<number> } {
   const backend = createKeyedStateBackend({ descriptors: { sum: value(() => 0) }, maxParallelism: MAX_PARALLELISM })
   return { backend, sum: backend.handles['sum'] as ValueState<number> }
@@ -30,22 +26,6 @@ function pool(keys: number): readonly Order[] {
     const at = (index * 7_919) % keys
     return { key: `key-${String(at).padStart(8, '0')}`, amount: index % 1_000 }
   })
-}
-
-function bare(orders: readonly Order[]): number {
-  const sums = new Map<string, number>()
-  let checksum = 0
-  for (let index = 0; index < RECORDS; index += 1) {
-    const order = orders[index % orders.length]
-    if (order === undefined) continue
-    const doubled = { key: order.key, amount: order.amount * 2 }
-    if (doubled.amount === 1_998) continue
-    const moved = { key: doubled.key, amount: doubled.amount + 1 }
-    const sum = (sums.get(moved.key) ?? 0) + moved.amount
-    sums.set(moved.key, sum)
-    checksum = (checksum + sum) % 1_000_003
-  }
-  return checksum
 }
 
 function withState(orders: readonly Order[]): number {
@@ -84,10 +64,10 @@ function chain(): void {
   const times: { readonly bare: number[]; readonly state: number[] } = { bare: [], state: [] }
   let expected = 0
   for (let round = 0; round < ROUNDS; round += 1) {
-    const first = timed(() => bare(orders))
+    const first = timed(() => bareChain(orders, RECORDS))
     const second = timed(() => withState(orders))
     const third = timed(() => withState(orders))
-    const fourth = timed(() => bare(orders))
+    const fourth = timed(() => bareChain(orders, RECORDS))
     expected = first.result
     // Not verified: nothing of it is printed as a result.
     if (second.result !== expected || third.result !== expected) throw new Error(`${second.result} is not ${expected}`)

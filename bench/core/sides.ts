@@ -20,6 +20,7 @@ import { discardSink } from '../../sinks/discard/sink.ts'
 import { fileSink } from '../../sinks/file/sink.ts'
 import { fileSource } from '../../sources/file/source.ts'
 import { SeededRandom } from '../../sources/generator/seeded-random.ts'
+import { bareChain, type Order } from './bare-chain.ts'
 import { memorySource } from './memory-source.ts'
 import { runHere } from './run-here.ts'
 
@@ -44,11 +45,6 @@ export interface SideResult {
 /** What was computed; asked for when the clock has stopped. */
 type Check = () => number
 
-interface Order {
-  readonly key: string
-  readonly amount: number
-}
-
 const BATCH = 1_024
 const NEVER_MS = 1_000_000_000
 
@@ -67,18 +63,7 @@ function pool(size: number, keys: number): readonly Order[] {
 }
 
 function chainBare({ records }: SideOptions, orders: readonly Order[]): Promise<Check> {
-  const sums = new Map<string, number>()
-  let checksum = 0
-  for (let index = 0; index < records; index += 1) {
-    const order = orders[index % orders.length]
-    if (order === undefined) continue
-    const doubled = { key: order.key, amount: order.amount * 2 }
-    if (doubled.amount === 1_998) continue
-    const moved = { key: doubled.key, amount: doubled.amount + 1 }
-    const sum = (sums.get(moved.key) ?? 0) + moved.amount
-    sums.set(moved.key, sum)
-    checksum = (checksum + sum) % 1_000_003
-  }
+  const checksum = bareChain(orders, records)
   return Promise.resolve(() => checksum)
 }
 

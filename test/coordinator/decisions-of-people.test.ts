@@ -6,13 +6,19 @@ import { JobWorld } from './job-run.ts'
 
 const LONG = { a: 400, b: 300 }
 
-test('a lost commit ends the job FAILED by name; accepted, exactly that loss is left out', async () => {
+/** A crash while a sink that fails has commits of a completed checkpoint to make. */
+async function worldWithCommitsDue(): Promise<JobWorld> {
   const world = new JobWorld(LONG)
   const run = world.start()
   await run.completed(2)
   run.rates.sink = 1
   await run.completed(3)
   run.process.kill()
+  return world
+}
+
+test('a lost commit ends the job FAILED by name; accepted, exactly that loss is left out', async () => {
+  const world = await worldWithCommitsDue()
   const { truth, plain } = world.outside
   const due = truth.newest?.retained.at(-1)?.checkpoint ?? 0
   const lost = [...plain.transactions].filter(([name]) => truth.isDue(name)).map(([name]) => name)
@@ -35,12 +41,7 @@ test('a lost commit ends the job FAILED by name; accepted, exactly that loss is 
 })
 
 test('an accepted loss is recorded and lets the job go on', async () => {
-  const world = new JobWorld(LONG)
-  const run = world.start()
-  await run.completed(2)
-  run.rates.sink = 1
-  await run.completed(3)
-  run.process.kill()
+  const world = await worldWithCommitsDue()
   const { truth, plain } = world.outside
   const accepted = truth.newest?.retained.find((one) => one.checkpoint > truth.committedThrough)?.checkpoint ?? 0
   for (const [name, held] of truth.held) if (held.checkpoint === accepted) plain.transactions.delete(name)
