@@ -1,0 +1,107 @@
+/**
+ * A channel: records, barriers and the end, in order, from one task to another. Bounded by credit: who writes looks for it before records;
+ * barriers and the end need none, since there is one of each at a time.
+ *
+ *   task ─▶ ChannelWriter ─▶ (socket) ─▶ ChannelQueue ─▶ task
+ *                 ◀───────── credit ─────────
+ *
+ * - C8: at most CHANNEL_RECORDS and one batch are in a channel.
+ * - T2: a barrier has its place among the records. A task writes the barrier of a checkpoint to all of its channels in one synchronous
+ *   stretch, so no reader that waits for one of them can keep another one from getting it.
+ */
+
+/** Both arrays are the reader's from then on, and others' too (a broadcast): never changed. */
+export interface RecordBatch {
+  readonly values: readonly unknown[]
+  /** Same length. */
+  readonly timestamps: readonly number[]
+}
+
+/** Numbers a checkpoint, and the newest completed one before it: deltas are everything since. */
+export interface Barrier {
+  readonly checkpoint: number
+  readonly base: number | null
+}
+
+export type ChannelItem =
+  | ({ readonly kind: 'records' } & RecordBatch)
+  | ({ readonly kind: 'barrier' } & Barrier)
+  /** No more records, ever; barriers go on. */
+  | { readonly kind: 'ended' }
+
+/** Records that a channel holds before its writer has to wait. */
+export const CHANNEL_RECORDS = 4_096
+
+/** The writing end. */
+export interface ChannelWriter {
+  /** May records be sent? */
+  readonly hasCredit: boolean
+  /** Resolves when they may be; never rejects, and may never resolve. */
+  whenCredit(): Promise<void>
+  send(item: ChannelItem): void
+}
+
+export interface ChannelQueueOptions {
+  /** Something has arrived. */
+  readonly wake: () => void
+  /** The reader has taken this many records: there is room for more. */
+  readonly taken?: (records: number) => void
+}
+
+/** The reading end; by itself also the writing end for a task in the same process. */
+export class ChannelQueue implements ChannelWriter {
+  readonly #options: ChannelQueueOptions
+  #items: ChannelItem[] = []
+  #next = 0
+  #records = 0
+  #credit: PromiseWithResolvers<void> | undefined
+
+  constructor(options: ChannelQueueOptions) {
+    this.#options = options
+  }
+
+  get isEmpty(): boolean {
+    return this.#next === this.#items.length
+  }
+
+  /** Waiting here. */
+  get records(): number {
+    return this.#records
+  }
+
+  get hasCredit(): boolean {
+    return this.#records < CHANNEL_RECORDS
+  }
+
+  whenCredit(): Promise<void> {
+    if (this.hasCredit) return Promise.resolve()
+    this.#credit ??= Promise.withResolvers()
+    return this.#credit.promise
+  }
+
+  send(item: ChannelItem): void {
+    this.#items.push(item)
+    if (item.kind === 'records') this.#records += item.values.length
+    this.#options.wake()
+  }
+
+  take(): ChannelItem | undefined {
+    const item = this.#items[this.#next]
+    if (item === undefined) return undefined
+    this.#next += 1
+    if (this.#next === this.#items.length) {
+      this.#items = []
+      this.#next = 0
+    }
+    if (item.kind === 'records') this.#took(item.values.length)
+    return item
+  }
+
+  #took(records: number): void {
+    this.#records -= records
+    this.#options.taken?.(records)
+    if (!this.hasCredit) return
+    this.#credit?.resolve()
+    this.#credit = undefined
+  }
+}
