@@ -41,22 +41,23 @@ export interface FlatMapNode extends NodeWithInput, WithParallelism {
 /** With keyed state its input is a `keyBy`. */
 export interface ProcessNode extends NodeWithInput, WithParallelism {
   readonly kind: 'process'
-  /** Keyed state; of a process that reads no keyBy: operator state. */
+  /** Keyed; empty where the input is no `keyBy`. */
   readonly state: Readonly<Record<string, StateDescriptor>>
+  readonly operatorState: Readonly<Record<string, OperatorStateDescriptor>>
   readonly onRecord: (value: unknown, context: unknown) => void
   /** Called once in the life of the job, by subtask 0, when all of its inputs have ended; not per key. */
   readonly onEnd?: (context: unknown) => void
 }
 /**
  * Two inputs, one function each. Both keyed: they share keyed state. The second one broadcast: each subtask gets all of it, and keeps
- * `broadcastState`, the same in all subtasks; the first may be keyed or not.
+ * `broadcast-map`s, the same in all subtasks; the first may be keyed or not.
  */
 export interface ConnectNode extends NodeBase, WithParallelism {
   readonly kind: 'connect'
   readonly inputs: readonly [OperatorId, OperatorId]
-  /** As in {@link ProcessNode}. */
+  /** Keyed; empty where the first input is no `keyBy`. */
   readonly state: Readonly<Record<string, StateDescriptor>>
-  readonly broadcastState: Readonly<Record<string, StateDescriptor>>
+  readonly operatorState: Readonly<Record<string, OperatorStateDescriptor>>
   readonly onFirst: (value: unknown, context: unknown) => void
   readonly onSecond: (value: unknown, context: unknown) => void
   readonly onEnd?: (context: unknown) => void
@@ -90,10 +91,8 @@ export interface SideNode extends NodeWithInput {
   readonly output: string
 }
 
-/** Made by `value()`, `list()`, `map()` and those of operator state, of engine/graph/descriptors.ts. */
-export type StateDescriptor = KeyedStateDescriptor | OperatorStateDescriptor
-
-export interface KeyedStateDescriptor {
+/** Keyed state: made by `value()`, `list()`, `map()` of engine/graph/descriptors.ts. */
+export interface StateDescriptor {
   readonly kind: 'value' | 'list' | 'map'
   /** Only for `value`: what `get` answers for a key that was never set; called each time. */
   readonly initial?: () => unknown
