@@ -9,7 +9,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Packr, Unpackr } from 'msgpackr'
 import { NO_TIMESTAMP } from '../engine/api/index.ts'
-import { CHANNEL_RECORDS } from '../engine/task/channel.ts'
 import { Connection } from '../engine/worker/connection.ts'
 import { RemoteChannelReader, RemoteChannelWriter } from '../engine/worker/remote-channel.ts'
 
@@ -33,6 +32,8 @@ interface Taken {
 
 const isQuick = process.argv.includes('--quick')
 const TOTAL = isQuick ? 200_000 : 2_000_000
+/** Of the one channel of a task that has one. */
+const CAPACITY = 4_096
 const SIZES = [64, 256, 1_024]
 const ROUNDS = isQuick ? 1 : 3
 
@@ -100,8 +101,8 @@ async function measure(
 async function ours([a, b]: readonly [Socket, Socket], batches: readonly Batch[]): Promise<number> {
   const writing = new Connection(a, { onFrame: ({ payload }) => writer.granted(payload), onClose: () => undefined })
   const reading = new Connection(b, { onFrame: (frame) => reader.received(frame), onClose: () => undefined })
-  const reader = new RemoteChannelReader({ connection: reading, channel: 0 })
-  const writer = new RemoteChannelWriter({ connection: writing, channel: 0, operator: 'orders' })
+  const reader = new RemoteChannelReader({ connection: reading, channel: 0, capacity: CAPACITY })
+  const writer = new RemoteChannelWriter({ connection: writing, channel: 0, capacity: CAPACITY, operator: 'orders' })
   const write = async (): Promise<void> => {
     for (const batch of batches) {
       if (!writer.hasCredit) await writer.whenCredit()

@@ -25,6 +25,8 @@ export class Connection {
   readonly #socket: Socket
   readonly #reader: FrameReader
   readonly #listener: ConnectionListener
+  /** Arrived while it was paused: no more than one chunk of the socket. Undefined: it is not paused. */
+  #held: Frame[] | undefined
   #isCorked = false
   #isClosed = false
 
@@ -33,7 +35,9 @@ export class Connection {
     this.#socket = socket
     this.#listener = listener
     this.#reader = new FrameReader((frame) => {
-      if (!this.#isClosed) listener.onFrame(frame)
+      if (this.#isClosed) return
+      if (this.#held === undefined) listener.onFrame(frame)
+      else this.#held.push({ ...frame, payload: Buffer.from(frame.payload) })
     }, maxPayloadBytes)
     socket.on('data', (chunk: Buffer) => this.#arrived(chunk))
     socket.on('end', () => this.close(this.#cutOff()))
@@ -61,18 +65,24 @@ export class Connection {
     if (payload.rest !== undefined && payload.rest.byteLength > 0) this.#socket.write(payload.rest)
   }
 
-  /** It is known who the other side is. */
-  trust(): void {
-    this.#reader.maxPayloadBytes = MAX_PAYLOAD_BYTES
+  /** Of what arrives. */
+  set maxPayloadBytes(limit: number) {
+    this.#reader.maxPayloadBytes = limit
   }
 
-  /** Nothing is read, so the other side has to wait. */
+  /** Nothing is passed on or read, so the other side has to wait. */
   pause(): void {
+    this.#held ??= []
     this.#socket.pause()
   }
 
   resume(): void {
-    this.#socket.resume()
+    const held = this.#held ?? []
+    this.#held = undefined
+    this.#guard(() => {
+      for (const frame of held) if (!this.#isClosed) this.#listener.onFrame(frame)
+    })
+    if (!this.#isClosed) this.#socket.resume()
   }
 
   /** Idempotent. What was sent still goes out if the other side reads it. */
@@ -85,9 +95,12 @@ export class Connection {
   }
 
   #arrived(chunk: Buffer): void {
-    if (this.#isClosed) return
+    if (!this.#isClosed) this.#guard(() => this.#reader.push(chunk))
+  }
+
+  #guard(act: () => void): void {
     try {
-      this.#reader.push(chunk)
+      act()
     } catch (error) {
       this.close(error instanceof Error ? error : new ProtocolError(String(error)))
     }

@@ -4,12 +4,12 @@
  *   task ─▶ RemoteChannelWriter ═ records, barrier, ended ═▶ RemoteChannelReader ─▶ ChannelQueue ─▶ task
  *                   ◀═══════════════════ credit ═══════════════════
  *
- * - C8: the writer has credit while fewer than CHANNEL_RECORDS of its records were not taken from the queue: as much as a channel within
- *   a process holds, wherever it lies, in a socket or in the queue.
+ * - C8: the writer has credit while fewer of its records than the capacity were not taken from the queue: as much as a channel within a
+ *   process holds, wherever it lies, in a socket or in the queue.
  * - T2: the frames of a channel go through one socket, so its order is kept.
  */
 import { unreachable } from '../api/index.ts'
-import { CHANNEL_RECORDS, ChannelQueue, type ChannelItem, type ChannelWriter } from '../task/channel.ts'
+import { ChannelQueue, type ChannelItem, type ChannelWriter } from '../task/channel.ts'
 import type { FramePayload } from './connection.ts'
 import { ProtocolError, type Frame, type FrameKind } from './frame.ts'
 import { decodeBatch, encodeBatch } from './record-codec.ts'
@@ -23,12 +23,14 @@ export interface RemoteChannelOptions {
   readonly connection: FrameSender
   /** Numbers the channel in both processes alike. */
   readonly channel: number
+  /** Records on their way before the writer has to wait; the same at both ends. */
+  readonly capacity: number
   /** Whose records they are. */
   readonly operator: string
 }
 
-/** Credit is given in portions: a frame for each batch taken would be half of all frames. */
-const CREDIT_PORTION = CHANNEL_RECORDS / 4
+/** Credit is given in portions of the capacity: a frame for each batch taken would be half of all frames. */
+const CREDIT_PORTIONS = 4
 
 export class RemoteChannelWriter implements ChannelWriter {
   readonly #options: RemoteChannelOptions
@@ -41,7 +43,7 @@ export class RemoteChannelWriter implements ChannelWriter {
   }
 
   get hasCredit(): boolean {
-    return this.#outstanding < CHANNEL_RECORDS
+    return this.#outstanding < this.#options.capacity
   }
 
   whenCredit(): Promise<void> {
@@ -90,7 +92,7 @@ export class RemoteChannelReader {
 
   constructor(options: Omit<RemoteChannelOptions, 'operator'>) {
     this.#options = options
-    this.queue = new ChannelQueue((records) => this.#took(records))
+    this.queue = new ChannelQueue(options.capacity, (records) => this.#took(records))
   }
 
   /** `records`, `barrier` or `ended` of this channel. @throws ProtocolError */
@@ -114,7 +116,7 @@ export class RemoteChannelReader {
   /** What was not granted is less than a portion, so the writer never waits for it. */
   #took(records: number): void {
     this.#taken += records
-    if (this.#taken < CREDIT_PORTION) return
+    if (this.#taken < this.#options.capacity / CREDIT_PORTIONS) return
     const head = Buffer.allocUnsafe(4)
     head.writeUInt32LE(this.#taken)
     this.#taken = 0

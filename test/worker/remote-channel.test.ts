@@ -2,13 +2,14 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { NO_TIMESTAMP, TerminalError } from '../../engine/api/index.ts'
-import { CHANNEL_RECORDS, type ChannelItem, type ChannelQueue } from '../../engine/task/channel.ts'
+import { type ChannelItem, type ChannelQueue } from '../../engine/task/channel.ts'
 import { Connection } from '../../engine/worker/connection.ts'
 import { frameOf, type Frame } from '../../engine/worker/frame.ts'
 import { RemoteChannelReader, RemoteChannelWriter } from '../../engine/worker/remote-channel.ts'
 import { socketPair, type SocketPair } from './socket-pair.ts'
 
 const CHANNEL = 3
+const CAPACITY = 4_096
 
 interface Channel extends Disposable {
   readonly writer: RemoteChannelWriter
@@ -33,9 +34,9 @@ async function channel(): Promise<Channel> {
     onFrame: (frame: Frame) => reader.received(frame),
     onClose: (error) => closed.resolve(error),
   })
-  const reader = new RemoteChannelReader({ connection: reading, channel: CHANNEL })
+  const reader = new RemoteChannelReader({ connection: reading, channel: CHANNEL, capacity: CAPACITY })
   const made: Channel = {
-    writer: new RemoteChannelWriter({ connection: writing, channel: CHANNEL, operator: 'op' }),
+    writer: new RemoteChannelWriter({ connection: writing, channel: CHANNEL, capacity: CAPACITY, operator: 'op' }),
     queue: reader.queue,
     pair,
     closed: closed.promise,
@@ -93,7 +94,7 @@ test('a writer that waits for credit never has more than a window and a batch on
     made.writer.send(records(batch, sent))
     sent += batch
   }
-  expect(sent).toBeLessThan(CHANNEL_RECORDS + batch)
+  expect(sent).toBeLessThan(CAPACITY + batch)
   let isFree = false
   const credit = made.writer.whenCredit().then(() => {
     isFree = true
@@ -127,7 +128,7 @@ test('a reader that takes one batch at a time keeps the writer going for ever', 
 
 test('barriers and the end need no credit', async () => {
   using made = await channel()
-  made.writer.send(records(CHANNEL_RECORDS))
+  made.writer.send(records(CAPACITY))
   expect(made.writer.hasCredit).toBe(false)
   made.writer.send({ kind: 'barrier', checkpoint: 7, base: null })
   made.writer.send({ kind: 'ended' })
