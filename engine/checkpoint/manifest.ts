@@ -25,8 +25,10 @@ export interface OperatorSnapshot {
     readonly position: unknown
     readonly ended: boolean
   }[]
-  /** Process operators. */
+  /** Operators with keyed state. */
   readonly state?: KeyedStateHandle
+  /** Operators that declare operator state. */
+  readonly operatorState?: OperatorStateHandle
   /** Sinks: encoded writer state of this subtask, base64. */
   readonly writerState?: { readonly version: number; readonly entries: readonly string[] }
   /** Sinks: every committable that no completed checkpoint holds yet, in origin order. */
@@ -60,4 +62,19 @@ export interface KeyedStateHandle {
     readonly keyGroup: number
     readonly segments: readonly (readonly [number, number, number])[]
   }[]
+}
+
+/**
+ * Operator state of one subtask. Its entries lie here, in base64, where they are few bytes, else in a blob of their own. Entries of a
+ * `broadcast-map` are in the part of subtask 0 only.
+ */
+export type OperatorStateHandle = {
+  readonly format: 1
+  readonly descriptors: Readonly<Record<string, { readonly kind: string }>>
+} & ({ readonly inline: string } | { readonly blob: BlobReference })
+
+/** All that a restore of this part reads. */
+export function blobsOf({ state, operatorState }: OperatorSnapshot): readonly BlobReference[] {
+  const blobs = state?.blobs ?? []
+  return operatorState !== undefined && 'blob' in operatorState ? [...blobs, operatorState.blob] : blobs
 }

@@ -33,8 +33,10 @@ export interface PreflightFacts {
 export interface OperatorFacts {
   readonly operator: string
   readonly kind: string
-  /** Name to kind. */
+  /** Keyed; name to kind. */
   readonly state?: Readonly<Record<string, string>>
+  /** Name to kind. */
+  readonly operatorState?: Readonly<Record<string, string>>
   /** Sinks: base64 of `scope()`. */
   readonly scope?: string
   /** Sinks: base64 of `scope()` at the other parallelisms the job has run with; a scope among them is not a changed one. */
@@ -128,8 +130,9 @@ function operatorRefusal(facts: PreflightFacts, newest: LogEntry): PreflightDeci
   return problems.length === 0 ? undefined : refuse(2, [...new Set(problems)].join('; '))
 }
 
-function goneProblems({ operator, state, splits, writerState }: OperatorSnapshot): readonly string[] {
-  if (state === undefined && splits === undefined && (writerState?.entries.length ?? 0) === 0) return []
+function goneProblems({ operator, state, operatorState, splits, writerState }: OperatorSnapshot): readonly string[] {
+  const hasState = state !== undefined || operatorState !== undefined || (writerState?.entries.length ?? 0) > 0
+  if (!hasState && splits === undefined) return []
   const held = splits === undefined ? 'state' : 'positions'
   return [
     `operator "${operator}" is gone, but the checkpoint holds its ${held}: bring it back, or give it up with --drop ${operator}`,
@@ -143,12 +146,29 @@ function changeProblems(snapshot: OperatorSnapshot, mine: OperatorFacts): readon
       `operator "${operator}" was a source and is a ${mine.kind} now: use another id, or give up its positions with --drop ${operator}`,
     ]
   }
-  return Object.entries(snapshot.state?.descriptors ?? {}).flatMap(([name, descriptor]) => {
-    const kind = mine.state?.[name]
+  return [
+    ...stateProblems(operator, { what: 'state', held: snapshot.state?.descriptors, now: mine.state }),
+    ...stateProblems(operator, {
+      what: 'operator state',
+      held: snapshot.operatorState?.descriptors,
+      now: mine.operatorState,
+    }),
+  ]
+}
+
+interface StateFacts {
+  readonly what: string
+  readonly held: Readonly<Record<string, { readonly kind: string }>> | undefined
+  readonly now: Readonly<Record<string, string>> | undefined
+}
+
+function stateProblems(operator: string, { what, held = {}, now = {} }: StateFacts): readonly string[] {
+  return Object.entries(held).flatMap(([name, descriptor]) => {
+    const kind = now[name]
     if (kind === descriptor.kind) return []
     return kind === undefined
-      ? `state "${name}" of operator "${operator}" is gone: bring it back, or give up the operator's state with --drop ${operator}`
-      : `state "${name}" of operator "${operator}" was ${descriptor.kind} and is ${kind} now: use another name, or --drop ${operator}`
+      ? `${what} "${name}" of operator "${operator}" is gone: bring it back, or give up the operator's state with --drop ${operator}`
+      : `${what} "${name}" of operator "${operator}" was ${descriptor.kind} and is ${kind} now: use another name, or --drop ${operator}`
   })
 }
 

@@ -5,7 +5,7 @@
  * - C3: a blob is deleted by name, only if no checkpoint that is still retained and no pinned base refers to it.
  */
 import { MARK_DISTANCE, type EntryKind } from './log-entry.ts'
-import type { Manifest } from './manifest.ts'
+import { blobsOf, type Manifest } from './manifest.ts'
 
 export interface RetentionChoice<C> {
   readonly retained: readonly C[]
@@ -46,7 +46,7 @@ export function deletableBlobs(
 
 /** Everything in the store that a completed checkpoint refers to. */
 export function keysOfCheckpoint({ manifest, manifestKey }: StoredCheckpoint): readonly string[] {
-  const blobs = manifest.operators.flatMap((operator) => (operator.state?.blobs ?? []).map((blob) => blob.key))
+  const blobs = manifest.operators.flatMap(blobsOf).map((blob) => blob.key)
   return manifestKey === undefined ? blobs : [manifestKey, ...blobs]
 }
 

@@ -18,12 +18,13 @@ import {
   type CheckpointPolicy,
   type TriggerFacts,
 } from '../checkpoint/trigger.ts'
-import type { FromTask, ToTask } from '../task/messages.ts'
+import type { ToTask } from '../task/messages.ts'
 import type { CheckpointRequests } from './checkpoint-requests.ts'
+import type { FromTasks } from './collection.ts'
 import { Mailbox } from './mailbox.ts'
 
 export type AttemptEvent =
-  | FromTask
+  | FromTasks
   | { readonly kind: 'committed'; readonly checkpoint: number }
   | { readonly kind: 'commit-failed'; readonly error: unknown }
   /** One last checkpoint, all of it committed. */
@@ -74,7 +75,8 @@ export interface AttemptOptions {
   readonly policy: CheckpointPolicy
   readonly runtime: Runtime
   readonly requests: CheckpointRequests
-  readonly toTask: (message: ToTask) => void
+  /** To all tasks. */
+  readonly tell: (message: ToTask) => void
 }
 
 interface Flight {
@@ -104,6 +106,8 @@ export class Attempt {
   #stopping = false
   #canceledAtMs: number | undefined
   #inputEnded = false
+  /** Exhausted, and not told yet to end. */
+  #exhausted: string[] = []
   /** Set once no further checkpoint may be triggered. */
   #last: { readonly checkpoint: number; readonly end: 'finished' | 'stopped' } | undefined
 
@@ -123,6 +127,7 @@ export class Attempt {
   async run(): Promise<AttemptEnd> {
     this.#options.requests.listen(() => this.post({ kind: 'checkpoint-wanted' }))
     for (;;) {
+      this.#endSources()
       this.#trigger()
       const event = await this.#mailbox.take(this.#options.runtime.timers, this.#waitMs())
       if (event !== undefined) await this.#handle(event)
@@ -139,6 +144,9 @@ export class Attempt {
         return this.#acknowledged(event.checkpoint, event.operators)
       case 'declined':
         if (event.checkpoint === this.#flight?.checkpoint) this.#unsuccessful(`declined: ${messageOf(event.error)}`)
+        return
+      case 'source-exhausted':
+        this.#exhausted.push(event.source)
         return
       case 'input-ended':
         this.#inputEnded = true
@@ -167,10 +175,18 @@ export class Attempt {
     }
   }
 
+  /** Not while a checkpoint is in flight: some subtasks would have cut it before their end, others behind it (F24). */
+  #endSources(): void {
+    if (this.#flight !== undefined) return
+    const exhausted = this.#exhausted
+    this.#exhausted = []
+    for (const source of exhausted) this.#options.tell({ kind: 'end', source })
+  }
+
   /** Nothing new may be triggered once the last checkpoint of a stop or of the end is complete. */
   #trigger(): void {
     if (this.#isLast()) return
-    const { policy, port, requests, toTask } = this.#options
+    const { policy, port, requests, tell } = this.#options
     if (decideTrigger(policy, this.#triggerFacts()).kind !== 'trigger') return
     const nowMs = this.#nowMs()
     const checkpoint = port.nextCheckpoint()
@@ -178,14 +194,14 @@ export class Attempt {
     this.#lastTriggerMs = nowMs
     this.#wanted = false
     requests.triggered(checkpoint)
-    toTask({ kind: 'trigger', checkpoint, base: port.newestCompleted, final: this.#inputEnded })
+    tell({ kind: 'trigger', checkpoint, base: port.newestCompleted, final: this.#inputEnded })
   }
 
   async #acknowledged(checkpoint: number, operators: readonly OperatorSnapshot[]): Promise<void> {
     const flight = this.#flight
     // Late, of one that was given up: what it holds rides in the next one (F12).
     if (flight?.checkpoint !== checkpoint) return
-    const { port, requests, toTask } = this.#options
+    const { port, requests, tell } = this.#options
     // The end of input may arrive between trigger and cut; final means that the cut itself holds the end of every operator.
     const final = operators.length > 0 && operators.every((operator) => operator.ended)
     const committedThrough = this.#committedThrough
@@ -199,8 +215,8 @@ export class Attempt {
     if (final) this.#last = { checkpoint, end: 'finished' }
     else if (flight.afterStop) this.#last = { checkpoint, end: 'stopped' }
     requests.completed(checkpoint)
-    toTask({ kind: 'completed', checkpoint })
-    toTask({ kind: 'retained', oldest: completion.oldestRetained })
+    tell({ kind: 'completed', checkpoint })
+    tell({ kind: 'retained', splits: splitsOf(completion.oldestRetained) })
     this.#toCommit.push(completion)
     this.#commitNext()
     this.#settle()
@@ -222,7 +238,7 @@ export class Attempt {
     const through = this.#options.port.durableCommittedThrough
     if (through <= this.#settledThrough) return
     this.#settledThrough = through
-    this.#options.toTask({ kind: 'settled', through })
+    this.#options.tell({ kind: 'settled', through })
   }
 
   async #noteIfDue(): Promise<void> {
@@ -242,13 +258,14 @@ export class Attempt {
   #unsuccessful(why: string): void {
     const flight = this.#flight
     if (flight === undefined) return
-    const { policy, runtime, requests, port } = this.#options
+    const { policy, runtime, requests, port, tell } = this.#options
     const decision = decideFlight(policy, { ageMs: 0, failuresInARow: this.#failures, isDeclined: true })
     this.#flight = undefined
     this.#lastResolvedMs = this.#nowMs()
     this.#failures += 1
     this.#wanted ||= this.#stopping || flight.final
     port.abandoned()
+    tell({ kind: 'given-up', checkpoint: flight.checkpoint })
     requests.notCompleted(flight.checkpoint, `checkpoint ${flight.checkpoint} was ${why}`)
     runtime.logger.warn(`checkpoint ${flight.checkpoint} ${why}; its commits ride in the next one`, {
       consecutiveFailures: this.#failures,
@@ -319,6 +336,14 @@ export class Attempt {
   #nowMs(): number {
     return this.#options.runtime.clock.monotonicMs()
   }
+}
+
+function splitsOf({ operators }: Manifest): Extract<ToTask, { kind: 'retained' }>['splits'] {
+  const bySource: Record<string, NonNullable<OperatorSnapshot['splits']>> = {}
+  for (const { operator, splits } of operators) {
+    if (splits !== undefined) bySource[operator] = [...(bySource[operator] ?? []), ...splits]
+  }
+  return bySource
 }
 
 /** It looks again this often, whatever it computed. */

@@ -6,6 +6,7 @@ import type { LogEntry } from '../checkpoint/log-entry.ts'
 import type { Manifest } from '../checkpoint/manifest.ts'
 import type { CheckpointPolicy } from '../checkpoint/trigger.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
+import type { TaskHost } from '../task/host.ts'
 import type { CheckpointRequests } from './checkpoint-requests.ts'
 import type { Chores } from './chores.ts'
 import type { CommitEnvironment, SinkCommitter } from './committing.ts'
@@ -21,7 +22,10 @@ export interface GenerationOptions {
   readonly log: JobLog
   readonly policy: CheckpointPolicy
   readonly retain: number
+  /** Of the job; operators may name another. */
+  readonly parallelism: number
   readonly maxParallelism: number
+  readonly host: TaskHost
   readonly baseDirectory: string
   readonly restarts: number
   /** The entry that the preflight looked at (0: none); undefined once a start was found to be allowed. */

@@ -22,10 +22,13 @@ import { DEFAULT_RESTART_STRATEGY } from '../checkpoint/restart.ts'
 import { DEFAULT_CHECKPOINT_POLICY } from '../checkpoint/trigger.ts'
 import type { HolderIdentity, LogEntry } from '../checkpoint/log-entry.ts'
 import type { Manifest } from '../checkpoint/manifest.ts'
+import type { SinkNode } from '../graph/job-graph.ts'
 import { buildJob, MAX_PARALLELISM, type BuiltJob, type JobDefinition } from '../graph/define-job.ts'
 import { getBlob } from './blobs.ts'
 import { CheckpointRequests } from './checkpoint-requests.ts'
 import { longestName } from '../task/external-name.ts'
+import type { TaskHost } from '../task/host.ts'
+import { LocalHost } from '../task/local-host.ts'
 import { committablesByOperator } from './committing.ts'
 import { Entries } from './entries.ts'
 import { JobLog } from './job-log.ts'
@@ -43,6 +46,10 @@ export interface RunOptions {
   readonly codeIdentity: string
   readonly holder: HolderIdentity
   isHolderAlive(holder: HolderIdentity): Promise<boolean | null>
+  /** Subtasks of each operator that names no number of its own; default what the job says, or 1. */
+  readonly parallelism?: number
+  /** Where the tasks run; default in this process. Disposed of at the end of the run. */
+  createHost?(built: BuiltJob): TaskHost
   readonly restore?: 'latest' | 'none' | number
   readonly acceptDuplicates?: boolean
   readonly acceptLoss?: number | null
@@ -95,6 +102,7 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
   const entries = new Entries(entryFacts(options, built, log.newest), runtime)
   const requests = options.requests ?? new CheckpointRequests()
   using _closed = { [Symbol.dispose]: () => requests.close('the run is over') }
+  await using host = options.createHost?.(built) ?? new LocalHost(built.graph, runtime)
   const end = await runSession({
     job,
     graph: built.graph,
@@ -105,7 +113,9 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
     policy,
     retain: retained,
     restart: definition.restart ?? DEFAULT_RESTART_STRATEGY,
+    parallelism: parallelismOf(options),
     maxParallelism: MAX_PARALLELISM,
+    host,
     baseDirectory: options.baseDirectory,
     dropped: options.drop ?? [],
     stopSignal: options.stopSignal,
@@ -193,7 +203,7 @@ async function askPreflight(
     takeOver: options.takeOver ?? false,
     planHash: built.planHash,
     settings: built.settings,
-    operators: built.graph.nodes.map(operatorFacts),
+    operators: built.graph.nodes.map((node) => operatorFacts(node, parallelismOf(options))),
     dueSinks: await dueSinks(options, mine),
     manifest: await manifestToRestore(options, mine, restore),
     maxParallelism: MAX_PARALLELISM,
@@ -261,11 +271,22 @@ async function isAlive(options: RunOptions, newest: LogEntry, log: JobLog): Prom
   return false
 }
 
-function operatorFacts(node: BuiltJob['graph']['nodes'][number]): OperatorFacts {
+function parallelismOf({ parallelism, definition }: RunOptions): number {
+  return parallelism ?? definition.parallelism ?? 1
+}
+
+function operatorFacts(node: BuiltJob['graph']['nodes'][number], parallelism: number): OperatorFacts {
   const base = { operator: node.id, kind: node.kind }
-  if (node.kind === 'sink') return { ...base, scope: Buffer.from(node.sink.scope(1)).toString('base64') }
-  if (node.kind !== 'process') return base
+  if (node.kind === 'sink') {
+    const scopes = Array.from({ length: MAX_PARALLELISM }, (_, index) => scopeOf(node, index + 1))
+    return { ...base, scope: scopeOf(node, node.parallelism ?? parallelism), formerScopes: [...new Set(scopes)] }
+  }
+  if (node.kind !== 'process' && node.kind !== 'connect') return base
   return { ...base, state: Object.fromEntries(Object.entries(node.state).map(([name, { kind }]) => [name, kind])) }
+}
+
+function scopeOf({ sink }: SinkNode, parallelism: number): string {
+  return Buffer.from(sink.scope(parallelism)).toString('base64')
 }
 
 function entryFacts(
@@ -274,9 +295,10 @@ function entryFacts(
   newest: LogEntry | undefined,
 ): ConstructorParameters<typeof Entries>[0] {
   const restore = options.restore ?? 'latest'
+  const parallelism = parallelismOf(options)
   const isRollback = newest !== undefined && restore !== 'latest' && restore !== newest.retained.at(-1)?.checkpoint
   const scopes = built.graph.nodes.flatMap((node) =>
-    node.kind === 'sink' ? [{ operator: node.id, scope: node.sink.scope(1) }] : [],
+    node.kind === 'sink' ? [{ operator: node.id, scope: node.sink.scope(node.parallelism ?? parallelism) }] : [],
   )
   return {
     job: options.definition.id,
@@ -285,7 +307,7 @@ function entryFacts(
     settings: built.settings,
     codeIdentity: options.codeIdentity,
     planHash: built.planHash,
-    parallelism: 1,
+    parallelism,
     scopes,
     acceptLoss: options.acceptLoss ?? null,
     rollbackTo: isRollback ? restore : undefined,

@@ -1,14 +1,18 @@
 /**
- * The attempt of a recovered generation: opens the task, connects it with the coordinator's decisions, and lets go of it in the end.
+ * The attempt of a recovered generation: has its tasks opened, connects them with the coordinator's decisions, and lets go of them in the
+ * end.
  */
 import { assert, messageOf, RetryableError, TaskFailure, type Runtime } from '../api/index.ts'
-import { startTask, type Task, type TaskOptions } from '../task/task.ts'
+import { taskGraphOf } from '../graph/task-graph.ts'
+import type { AttemptSpec, HostPort, TaskGroup, TaskHost } from '../task/host.ts'
 import { Attempt, type AttemptEnd } from './attempt.ts'
 import { Blobs, getBlob } from './blobs.ts'
+import { Collection } from './collection.ts'
 import { abortionOf, whenAborted, within } from './deadline.ts'
 import type { GenerationOptions, GenerationScope } from './generation-scope.ts'
 import { Port } from './port.ts'
 import type { Recovered } from './recovery.ts'
+import { shareSplits } from './splits.ts'
 
 /** How long an old attempt may take to let go before the process must exit instead. */
 const DISPOSE_DEADLINE_MS = 30_000
@@ -38,24 +42,23 @@ export async function work(
     generation,
     onFirstCompletion: () => scope.sinkChores.add('aborting leftovers of older generations', abortLeftovers),
   })
-  let task: Task | undefined
-  const attempt = new Attempt({ port, policy, runtime, requests, toTask: (message) => task?.handle(message) })
+  let tasks: TaskGroup | undefined
+  const attempt = new Attempt({ port, policy, runtime, requests, tell: (message) => tasks?.tell(message) })
+  const collection = new Collection(graph, taskGraphOf(graph.nodes, options.parallelism))
   try {
-    task = await openInTime(abort.signal, runtime, {
-      graph,
-      runtime,
-      names: { job: started.job, lineage, generation },
-      baseDirectory: options.baseDirectory,
-      restored: restored ?? null,
-      maxParallelism: options.maxParallelism,
-      checkpoint: policy,
-      store: {
-        putBlob: (operator, bytes) => blobs.put(operator, bytes),
-        getBlob: (reference) => getBlob(store, reference),
+    tasks = await openInTime(abort.signal, options, {
+      spec: async () => specOf(options, scope, restored ?? null),
+      port: {
+        store: {
+          putBlob: (operator, bytes) => blobs.put(operator, bytes),
+          getBlob: (reference) => getBlob(store, reference),
+        },
+        send: (task, message) => {
+          const event = collection.take(task, message)
+          if (event !== undefined) attempt.post(event)
+        },
+        signal: abort.signal,
       },
-      send: (message) => attempt.post(message),
-      dropped: options.dropped,
-      signal: abort.signal,
     })
     scope.cancelWith(() => attempt.post({ kind: 'cancel' }))
     options.entries.enter('running')
@@ -67,17 +70,39 @@ export async function work(
     abort.abort(new TaskFailure('the attempt is over'))
     throw error
   } finally {
-    if (task !== undefined) await disposeInTime(task, runtime)
+    if (tasks !== undefined) await disposeInTime(tasks, runtime)
+  }
+}
+
+async function specOf(
+  options: GenerationOptions,
+  { started, abort }: GenerationScope,
+  restored: AttemptSpec['restored'],
+): Promise<AttemptSpec> {
+  const { job, lineage, generation } = started
+  return {
+    names: { job, lineage, generation },
+    parallelism: options.parallelism,
+    maxParallelism: options.maxParallelism,
+    baseDirectory: options.baseDirectory,
+    checkpoint: options.policy,
+    restored,
+    dropped: options.dropped,
+    splits: await shareSplits({ ...options, restored, signal: abort.signal }),
   }
 }
 
 /**
- * Canceled or fenced while it is being opened, a task may never answer, and once halted it says nothing more: it is let go, and waited for
- * a while, so that nothing of it happens later.
+ * Canceled or fenced while they are being opened, tasks may never answer, and once halted they say nothing more: they are let go, and waited
+ * for a while, so that nothing of them happens later.
  */
-async function openInTime(signal: AbortSignal, runtime: Runtime, options: TaskOptions): Promise<Task> {
+async function openInTime(
+  signal: AbortSignal,
+  { host, runtime }: { readonly host: TaskHost; readonly runtime: Runtime },
+  { spec, port }: { readonly spec: () => Promise<AttemptSpec>; readonly port: HostPort },
+): Promise<TaskGroup> {
   using aborted = abortionOf(signal)
-  const opening = startTask(options)
+  const opening = spec().then((made) => host.start(made, port))
   try {
     return await Promise.race([aborted, opening])
   } catch (error) {
@@ -88,8 +113,8 @@ async function openInTime(signal: AbortSignal, runtime: Runtime, options: TaskOp
 }
 
 /** A hung old attempt would be a zombie inside this process. */
-async function disposeInTime(task: Task, runtime: Runtime): Promise<void> {
-  const disposed = task.dispose().catch((error: unknown) => {
+async function disposeInTime(tasks: TaskGroup, runtime: Runtime): Promise<void> {
+  const disposed = tasks.dispose().catch((error: unknown) => {
     runtime.logger.warn('the old attempt did not close cleanly', { error: messageOf(error) })
   })
   const inTime = await within(runtime.timers, DISPOSE_DEADLINE_MS, disposed)

@@ -15,6 +15,8 @@ export interface TaskGraph {
   /** In the order of declaration of their first operators: what is read comes before who reads it. */
   readonly vertices: readonly Vertex[]
   readonly exchanges: readonly Exchange[]
+  /** Within a vertex: calls. */
+  readonly chained: readonly Connection[]
 }
 
 export interface Vertex {
@@ -37,13 +39,13 @@ export interface Connection {
 }
 
 export type Partition =
-  /** Subtask i to subtask i. */
+  /** Subtask i to subtask i; at another parallelism each subtask keeps to one that reads, so that order is kept. */
   | { readonly kind: 'forward' }
   | { readonly kind: 'rebalance' }
   | { readonly kind: 'broadcast' }
   | { readonly kind: 'key'; readonly keyBy: OperatorId }
 
-/** A connection between two vertices. A channel for each pair of subtasks; `forward`: for each subtask. */
+/** A connection between two vertices. A channel for each pair of subtasks; `forward` between equals: for each subtask. */
 export interface Exchange extends Connection {
   /** In {@link TaskGraph.exchanges}. */
   readonly index: number
@@ -71,6 +73,7 @@ export function taskGraphOf(nodes: readonly JobNode[], parallelism: number): Tas
     vertexOf.set(node.id, isChained ? only : { id: node.id, operators: [node.id], parallelism: mine })
   }
   const exchanges: Exchange[] = []
+  const chained: Connection[] = []
   for (const connection of connections) {
     const from = vertexOf.get(connection.from)
     const to = vertexOf.get(connection.to)
@@ -78,12 +81,13 @@ export function taskGraphOf(nodes: readonly JobNode[], parallelism: number): Tas
       from !== undefined && to !== undefined,
       () => `connection ${connection.from} -> ${connection.to} leads nowhere`,
     )
-    if (from === to) continue
-    const isUneven = connection.partition.kind === 'forward' && from.parallelism !== to.parallelism
-    const partition: Partition = isUneven ? { kind: 'rebalance' } : connection.partition
-    exchanges.push({ ...connection, partition, index: exchanges.length, fromVertex: from.id, toVertex: to.id })
+    if (from === to) {
+      chained.push(connection)
+      continue
+    }
+    exchanges.push({ ...connection, index: exchanges.length, fromVertex: from.id, toVertex: to.id })
   }
-  return { vertices: [...new Set(vertexOf.values())], exchanges }
+  return { vertices: [...new Set(vertexOf.values())], exchanges, chained }
 }
 
 /** Between operators; what lies in between is resolved. In the order of declaration of those that read. */

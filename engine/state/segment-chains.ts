@@ -72,7 +72,7 @@ function segmentOf(handle: KeyedStateHandle, keyGroup: number, place: readonly [
 
 /** What the checkpoint holds and the job does not declare alike. `dropped` names states that may go. @throws TerminalError */
 export function assertCompatible(
-  handles: readonly KeyedStateHandle[],
+  handles: readonly Pick<KeyedStateHandle, 'descriptors'>[],
   states: StateNames,
   dropped: readonly string[],
 ): void {

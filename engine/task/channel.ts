@@ -5,7 +5,7 @@
  *   task ─▶ ChannelWriter ─▶ (socket) ─▶ ChannelQueue ─▶ task
  *                 ◀───────── credit ─────────
  *
- * - C8: at most CHANNEL_RECORDS and one batch are in a channel.
+ * - C8: what its capacity says, and one batch, are in a channel; a barrier that waits behind them is not kept for long.
  * - T2: a barrier has its place among the records. A task writes the barrier of a checkpoint to all of its channels in one synchronous
  *   stretch, so no reader that waits for one of them can keep another one from getting it.
  */
@@ -29,8 +29,14 @@ export type ChannelItem =
   /** No more records, ever; barriers go on. */
   | { readonly kind: 'ended' }
 
-/** Records that a channel holds before its writer has to wait. */
-export const CHANNEL_RECORDS = 4_096
+/** Records that the channels to one task hold before their writers have to wait; each has its share. */
+const INPUT_RECORDS = 4_096
+const LEAST_CHANNEL_RECORDS = 64
+
+/** Records that each of so many channels to one task holds before its writer has to wait. */
+export function channelCapacity(channels: number): number {
+  return Math.max(LEAST_CHANNEL_RECORDS, Math.floor(INPUT_RECORDS / channels))
+}
 
 /** The writing end. */
 export interface ChannelWriter {
@@ -41,23 +47,21 @@ export interface ChannelWriter {
   send(item: ChannelItem): void
 }
 
-export interface ChannelQueueOptions {
-  /** Something has arrived. */
-  readonly wake: () => void
-  /** The reader has taken this many records: there is room for more. */
-  readonly taken?: (records: number) => void
-}
-
 /** The reading end; by itself also the writing end for a task in the same process. */
 export class ChannelQueue implements ChannelWriter {
-  readonly #options: ChannelQueueOptions
+  /** Called when something has arrived; set by the task that reads. */
+  wake: () => void = () => undefined
+  readonly #capacity: number
+  readonly #taken: (records: number) => void
   #items: ChannelItem[] = []
   #next = 0
   #records = 0
   #credit: PromiseWithResolvers<void> | undefined
 
-  constructor(options: ChannelQueueOptions) {
-    this.#options = options
+  /** `taken`: the reader has taken this many records, there is room for more. */
+  constructor(capacity: number, taken: (records: number) => void = () => undefined) {
+    this.#capacity = capacity
+    this.#taken = taken
   }
 
   get isEmpty(): boolean {
@@ -70,7 +74,7 @@ export class ChannelQueue implements ChannelWriter {
   }
 
   get hasCredit(): boolean {
-    return this.#records < CHANNEL_RECORDS
+    return this.#records < this.#capacity
   }
 
   whenCredit(): Promise<void> {
@@ -82,7 +86,7 @@ export class ChannelQueue implements ChannelWriter {
   send(item: ChannelItem): void {
     this.#items.push(item)
     if (item.kind === 'records') this.#records += item.values.length
-    this.#options.wake()
+    this.wake()
   }
 
   take(): ChannelItem | undefined {
@@ -99,7 +103,7 @@ export class ChannelQueue implements ChannelWriter {
 
   #took(records: number): void {
     this.#records -= records
-    this.#options.taken?.(records)
+    this.#taken(records)
     if (!this.hasCredit) return
     this.#credit?.resolve()
     this.#credit = undefined

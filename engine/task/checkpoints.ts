@@ -3,28 +3,31 @@
  * knows which committables each answer held.
  *
  *   request ─▶ (prepares of the one before are over) ─▶ cut ─▶ encode… ─▶ store ─┬▶ acknowledged ─▶ completed: carried ones are released
- *                                                        └─▶ sinks prepare ──────┘   or declined, or abandoned by the next request
+ *                                                        └─▶ sinks prepare ──────┘   or declined, given up, or abandoned by the next one
  *
  * - C4, T2: positions, writers, keyed state and ends are taken in one synchronous stretch between two batches.
  * - F12, F30: what an abandoned checkpoint prepared is carried by the next one, which therefore waits for it.
  */
 import { assert } from '../api/index.ts'
-import type { BlobReference, OperatorSnapshot, StoredCommittable } from '../checkpoint/manifest.ts'
-import type { JobGraph } from '../graph/job-graph.ts'
+import type { OperatorSnapshot, StoredCommittable } from '../checkpoint/manifest.ts'
+import type { Vertex } from '../graph/task-graph.ts'
 import type { KeyedStateBackend } from '../state/keyed-state-backend.ts'
-import type { FromTask, ToTask } from './messages.ts'
+import type { OperatorStateBackend } from '../state/operator-state.ts'
+import type { Barrier } from './channel.ts'
+import type { BlobPort } from './host.ts'
+import type { FromTask } from './messages.ts'
 import type { SinkPort } from './sink-port.ts'
-import { Snapshot, type SnapshotParts, type Stored } from './snapshot.ts'
+import { Snapshot, type StatePart, type Stored } from './snapshot.ts'
 import type { SourcePort } from './source-port.ts'
 
-type Trigger = Extract<ToTask, { kind: 'trigger' }>
-
 export interface CheckpointsOptions {
-  readonly graph: JobGraph
-  readonly source: SourcePort
+  readonly vertex: Vertex
+  readonly subtask: number
+  readonly source: SourcePort | undefined
   readonly sinks: readonly SinkPort[]
   readonly backends: ReadonlyMap<string, KeyedStateBackend>
-  putBlob(operator: string, bytes: Uint8Array): Promise<BlobReference>
+  readonly operatorStates: ReadonlyMap<string, OperatorStateBackend>
+  readonly store: BlobPort
   send(message: FromTask): void
   fail(error: unknown): void
   /** A requested checkpoint can be cut now. */
@@ -39,7 +42,10 @@ interface Acknowledged {
 export class Checkpoints {
   readonly #options: CheckpointsOptions
   #newest = 0
-  #requested: Trigger | undefined
+  /** Of the newest one: what the coordinator has said, or a barrier has shown. */
+  #completed = 0
+  #requested: Barrier | undefined
+  #alignedMs = 0
   /** Cut and not answered yet. */
   #snapshot: { readonly snapshot: Snapshot; readonly prepared: Promise<unknown>; isStoring: boolean } | undefined
   #isPreparing = false
@@ -50,12 +56,28 @@ export class Checkpoints {
     this.#options = options
   }
 
-  /** A newer checkpoint is asked for: one that is still unresolved here has been given up by the coordinator. */
-  request(trigger: Trigger): void {
-    assert(trigger.checkpoint > this.#newest, () => `checkpoint ${trigger.checkpoint} comes after ${this.#newest} (C5)`)
-    this.#newest = trigger.checkpoint
-    this.#requested = trigger
+  /**
+   * A newer checkpoint is asked for: one that is still unresolved here has been given up by the coordinator. Its base has completed, even
+   * where the coordinator's word of that is still on its way: a barrier may be faster.
+   */
+  request(barrier: Barrier): void {
+    assert(barrier.checkpoint > this.#newest, () => `checkpoint ${barrier.checkpoint} comes after ${this.#newest} (C5)`)
+    if (barrier.base !== null && barrier.base === this.#acknowledged?.checkpoint) this.completed(barrier.base)
+    this.#newest = barrier.checkpoint
+    this.#requested = barrier
     this.#abandon()
+  }
+
+  /** `checkpoint` will not complete; it need not be cut any more, or is abandoned. */
+  giveUp(checkpoint: number): void {
+    if (checkpoint !== this.#newest) return
+    this.#requested = undefined
+    this.#abandon()
+  }
+
+  /** A checkpoint was asked for and is not cut yet. */
+  get isRequested(): boolean {
+    return this.#requested !== undefined
   }
 
   /** Is there a barrier before the next batch? */
@@ -69,22 +91,26 @@ export class Checkpoints {
   }
 
   /** The synchronous cut of the requested checkpoint. Called between two batches, when all writes have resolved. */
-  cut(ended: ReadonlySet<string>, endOfInput: boolean): void {
-    const trigger = this.#requested
-    assert(trigger !== undefined && this.isDue, () => 'a cut without a request, or while a sink still prepares')
+  cut(ended: ReadonlySet<string>, endOfInput: boolean): Barrier {
+    const barrier = this.#requested
+    assert(barrier !== undefined && this.isDue, () => 'a cut without a request, or while a sink still prepares')
     this.#requested = undefined
-    const { checkpoint, base } = trigger
-    const { graph, sinks, backends, source } = this.#options
+    const { checkpoint, base } = barrier
+    const { vertex, subtask, sinks, backends, operatorStates, source, store } = this.#options
+    const { parallelism } = vertex
     const operators: OperatorSnapshot[] = []
-    const states: { operator: string; snapshot: SnapshotParts['states'][number]['snapshot'] }[] = []
+    const states: StatePart[] = []
     const prepares: Promise<void>[] = []
-    for (const { id } of graph.nodes) {
+    for (const id of vertex.operators) {
       const sink = sinks.find((one) => one.id === id)?.cut(checkpoint, endOfInput)
       const backend = backends.get(id)
       if (sink !== undefined) prepares.push(sink.prepared)
-      if (backend !== undefined) states.push({ operator: id, snapshot: backend.cut(checkpoint, base) })
-      const positions = id === source.node.id ? source.snapshot() : {}
-      operators.push({ operator: id, subtask: 0, parallelism: 1, ended: ended.has(id), ...sink?.part, ...positions })
+      if (backend !== undefined) states.push({ operator: id, member: 'state', snapshot: backend.cut(checkpoint, base) })
+      const operatorState = operatorStates.get(id)
+      if (operatorState !== undefined)
+        states.push({ operator: id, member: 'operatorState', snapshot: operatorState.cut(subtask) })
+      const positions = id === source?.node.id ? source.snapshot() : {}
+      operators.push({ operator: id, subtask, parallelism, ended: ended.has(id), ...sink?.part, ...positions })
     }
     const prepared = this.#allPrepared(prepares)
     this.#snapshot = {
@@ -92,11 +118,17 @@ export class Checkpoints {
         checkpoint,
         operators,
         states,
-        putBlob: (operator, bytes) => this.#options.putBlob(operator, bytes),
+        putBlob: (operator, bytes) => store.putBlob(operator, bytes),
       }),
       prepared,
       isStoring: false,
     }
+    return barrier
+  }
+
+  /** So long the alignment of the checkpoint that was just cut has taken. */
+  aligned(forMs: number): void {
+    this.#alignedMs = forMs
   }
 
   /** One bounded slice of encoding; with the last one, storing begins. */
@@ -114,6 +146,8 @@ export class Checkpoints {
 
   /** `checkpoint` is durable: what it holds need not be carried any more. */
   completed(checkpoint: number): void {
+    if (checkpoint <= this.#completed) return
+    this.#completed = checkpoint
     const acknowledged = this.#acknowledged
     assert(
       acknowledged?.checkpoint === checkpoint,
@@ -170,10 +204,10 @@ export class Checkpoints {
     this.#options.send({
       kind: 'acknowledged',
       checkpoint,
+      alignedMs: this.#alignedMs,
       operators: operators.map((operator): OperatorSnapshot => {
-        const state = stored.handles.get(operator.operator)
         const held = committables.get(operator.operator)
-        return { ...operator, ...(state && { state }), ...(held && { committables: held }) }
+        return { ...operator, ...stored.handles.get(operator.operator), ...(held && { committables: held }) }
       }),
     })
   }

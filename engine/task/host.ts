@@ -1,6 +1,6 @@
 /**
  * The boundary between a coordinator and whatever runs its tasks: this process, worker processes, or another runtime. Plain data crosses
- * it, no closure; each request has an outcome. Key groups follow from subtask and parallelism (engine/state/key-group.ts).
+ * it, no closure; each request has an outcome. One HostPort is for one attempt: what an old one still says reaches nobody. Key groups follow from subtask and parallelism (engine/state/key-group.ts).
  */
 import type { CheckpointBounds } from '../api/index.ts'
 import type { BlobReference, Manifest } from '../checkpoint/manifest.ts'
@@ -32,6 +32,8 @@ export interface SourceShare {
   readonly splits: readonly SplitState[]
   /** Some split has no position in what was restored: nothing is polled before a checkpoint that holds it has completed (F32). */
   readonly hasNewSplits: boolean
+  /** The source as a whole had ended in what was restored: it stays so. */
+  readonly hasEnded: boolean
 }
 
 /** What a host asks of the coordinator. */
@@ -54,8 +56,8 @@ export interface BlobPort {
 /** The tasks of one attempt, opened and running. */
 export interface TaskGroup {
   readonly tasks: readonly TaskId[]
-  /** Never throws: a task that is gone says `failed`. */
-  tell(to: 'sources' | 'all', message: ToTask): void
+  /** To each of them; those that it does not concern pass it over. Never throws: a task that is gone says `failed`. */
+  tell(message: ToTask): void
   /** Stops them, and resolves when nothing of them is at work any more (S2). Idempotent. */
   dispose(): Promise<void>
 }

@@ -1,21 +1,36 @@
 /**
  * What coordinator and task say to each other: plain data, no closures, so that a task can live in another process.
  */
-import type { Manifest, OperatorSnapshot } from '../checkpoint/manifest.ts'
+import type { OperatorSnapshot } from '../checkpoint/manifest.ts'
 
 export type ToTask =
-  /** Take a snapshot. `base` is the newest completed checkpoint (null before the first): deltas are everything since it. */
+  /**
+   * To source tasks: take a snapshot and send its barrier on. `base` is the newest completed checkpoint (null before the first): deltas are
+   * everything since it.
+   */
   | { readonly kind: 'trigger'; readonly checkpoint: number; readonly base: number | null; readonly final: boolean }
+  /** `checkpoint` will not complete: nothing needs to wait for its barrier any more. */
+  | { readonly kind: 'given-up'; readonly checkpoint: number }
   /** `checkpoint` has completed: committables it holds need not be carried any more; sources without positions may poll. */
   | { readonly kind: 'completed'; readonly checkpoint: number }
+  /** All subtasks of this source are exhausted. Said while no checkpoint is in flight: each holds the end of all of them, or of none (F24). */
+  | { readonly kind: 'end'; readonly source: string }
   | { readonly kind: 'settled'; readonly through: number }
-  /** Positions of the oldest retained checkpoint. */
-  | { readonly kind: 'retained'; readonly oldest: Manifest }
+  /** Positions of the oldest retained checkpoint, by source; of all subtasks, as they were then. */
+  | { readonly kind: 'retained'; readonly splits: Readonly<Record<string, NonNullable<OperatorSnapshot['splits']>>> }
 
 export type FromTask =
-  | { readonly kind: 'acknowledged'; readonly checkpoint: number; readonly operators: readonly OperatorSnapshot[] }
+  | {
+      readonly kind: 'acknowledged'
+      readonly checkpoint: number
+      readonly operators: readonly OperatorSnapshot[]
+      /** From the first barrier to the cut: so long some input of this task was blocked. 0: it has one input, or none. */
+      readonly alignedMs: number
+    }
   /** The snapshot could not be stored (disk full …): the job goes on, its committables ride in the next checkpoint. */
   | { readonly kind: 'declined'; readonly checkpoint: number; readonly error: unknown }
+  /** The reader of this source's subtask has nothing more to give; it goes on with `end`. */
+  | { readonly kind: 'source-exhausted'; readonly source: string }
   /** All inputs have ended and everything was pushed through; barriers are still answered. */
   | { readonly kind: 'input-ended' }
   /** The attempt is over. */

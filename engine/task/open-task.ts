@@ -1,8 +1,9 @@
 /**
- * Opens what a task needs where a checkpoint left off: state, splits and positions, writers. What was opened is closed again when
- * something after it cannot be.
+ * Opens what a task needs where a checkpoint left off: state, positions, writers. What was opened is closed again when something after it
+ * cannot be.
  */
 import {
+  assert,
   parseGeneration,
   parseJobId,
   parseLineageId,
@@ -11,28 +12,39 @@ import {
   type ReaderContext,
 } from '../api/index.ts'
 import type { OperatorSnapshot } from '../checkpoint/manifest.ts'
-import type { SinkNode, SourceNode } from '../graph/job-graph.ts'
+import { isOperator, type OperatorNode, type SinkNode, type SourceNode } from '../graph/job-graph.ts'
+import type { Vertex } from '../graph/task-graph.ts'
 import { ChainGuard } from '../operators/chain-guard.ts'
 import { compileChain, type Chain } from '../operators/chain.ts'
+import { createExchangeEdge, type ExchangeEdge } from '../operators/exchange-edge.ts'
 import { createSinkEdge, type SinkEdge } from '../operators/sink-edge.ts'
+import { keyGroupRange } from '../state/key-group.ts'
 import { KeyedStateBackend, restoreKeyedState } from '../state/keyed-state-backend.ts'
+import { OperatorStateBackend, restoreOperatorState } from '../state/operator-state.ts'
 import { externalNames, generationPrefix } from './external-name.ts'
 import { FailureSwitch, failureAt } from './failure.ts'
+import { OutputPort } from './output-port.ts'
+import { endedOf, shareOf } from './share.ts'
 import { SinkPort } from './sink-port.ts'
 import { SourcePort } from './source-port.ts'
-import { resolveSplits } from './splits.ts'
 import type { TaskOptions } from './task.ts'
 
 export interface OpenedTask {
   readonly chain: Chain
   readonly guard: ChainGuard
-  readonly source: SourcePort
+  readonly vertex: Vertex
+  /** Of a vertex that begins with one. */
+  readonly source: SourcePort | undefined
   readonly sinks: readonly SinkPort[]
+  readonly outputs: readonly OutputPort[]
   readonly backends: ReadonlyMap<string, KeyedStateBackend>
+  readonly operatorStates: ReadonlyMap<string, OperatorStateBackend>
   /** Some split has no position in what was restored: nothing is polled before a checkpoint that holds it has completed (F32). */
   readonly hasNewSplits: boolean
-  /** Operators that had ended in what was restored (F24). */
-  readonly ended: readonly string[]
+  /** The source had ended in what was restored. */
+  readonly hasEnded: boolean
+  /** Operators whose end has run in an earlier life of the job (F24). */
+  readonly closed: ReadonlySet<string>
   /** Failures that sources, sinks and user functions report outside a call. */
   onFailure(listener: (error: unknown) => void): void
 }
@@ -42,142 +54,221 @@ export const NO_METRICS: Metrics = { count: () => undefined, gauge: () => undefi
 
 /** @throws TerminalError, TaskFailure, CorruptCheckpointError */
 export async function openTask(options: TaskOptions, signal: AbortSignal): Promise<OpenedTask> {
-  const failures = new FailureSwitch()
-  const guard = new ChainGuard((failure) => failures.report(failure))
+  const opening = new Opening(options, signal)
   await using opened = new AsyncDisposableStack()
-  const backends = await openBackends(options)
+  const { guard, vertex } = opening
+  const backends = await opening.backends()
+  const operatorStates = await opening.operatorStates()
   const edges = new Map<string, SinkEdge>()
   const sinks: SinkPort[] = []
-  for (const node of options.graph.nodes) {
+  for (const node of opening.nodes) {
     if (node.kind !== 'sink') continue
     const edge = createSinkEdge(node)
-    const sink = await openSink(options, edge, contextOf(options, node, { signal, failures }))
+    const sink = await opening.sink(edge)
     opened.defer(() => sink.dispose())
     edges.set(node.id, edge)
     sinks.push(sink)
   }
-  const [node, other] = options.graph.nodes.filter((one): one is SourceNode => one.kind === 'source')
-  if (node === undefined) throw new TerminalError('the job has no source')
-  if (other !== undefined)
-    throw new TerminalError(`sources "${node.id}" and "${other.id}": one source per job is supported`)
-  const chain = compileChain(options.graph, node.id, { backends, edges, guard })
-  const { source, hasNewSplits } = await openSource(options, node, contextOf(options, node, { signal, failures }))
+  const exchanges = opening.exchanges()
+  const chain = compileChain(options.graph, options.taskGraph, vertex, {
+    backends,
+    operatorStates: new Map([...operatorStates].map(([operator, { handles }]) => [operator, handles])),
+    sinks: edges,
+    exchanges: new Map([...exchanges].map(([index, { edge }]) => [index, edge.push])),
+    guard,
+  })
+  const [first] = opening.nodes
+  const source = first?.kind === 'source' ? await opening.source(first) : undefined
   opened.move()
-  const ended = options.graph.nodes.map(({ id }) => id).filter((id) => hasEnded(restoredOf(options, id)))
+  const share = first === undefined ? undefined : options.spec.splits[first.id]?.[options.id.subtask]
   return {
     chain,
     guard,
+    vertex,
     source,
     sinks,
+    outputs: [...exchanges.values()].map(({ port }) => port),
     backends,
-    hasNewSplits,
-    ended,
-    onFailure: (listener) => failures.connect(listener),
+    operatorStates,
+    hasNewSplits: share?.hasNewSplits ?? false,
+    hasEnded: share?.hasEnded ?? false,
+    closed: new Set(vertex.operators.filter((operator) => opening.isClosed(operator))),
+    onFailure: (listener) => opening.failures.connect(listener),
   }
 }
 
-function restoredOf(options: TaskOptions, operator: string): readonly OperatorSnapshot[] {
-  if (options.dropped.includes(operator)) return []
-  return options.restored?.operators.filter((one) => one.operator === operator) ?? []
-}
+class Opening {
+  readonly vertex: Vertex
+  readonly nodes: readonly OperatorNode[]
+  readonly failures = new FailureSwitch()
+  readonly guard = new ChainGuard((failure) => this.failures.report(failure))
+  readonly #options: TaskOptions
+  readonly #signal: AbortSignal
 
-/** With another parallelism than now: only if every part of it had ended. */
-function hasEnded(parts: readonly OperatorSnapshot[]): boolean {
-  return parts.length > 0 && parts.every((one) => one.ended)
-}
-
-async function openBackends(options: TaskOptions): Promise<ReadonlyMap<string, KeyedStateBackend>> {
-  const backends = new Map<string, KeyedStateBackend>()
-  for (const node of options.graph.nodes) {
-    if (node.kind !== 'process') continue
-    const backend = new KeyedStateBackend(node.state, options.maxParallelism)
-    backends.set(node.id, backend)
-    if (options.restored === null) continue
-    const handles = restoredOf(options, node.id).flatMap((one) => (one.state === undefined ? [] : [one.state]))
-    const { checkpoint } = options.restored
-    await restoreKeyedState(backend, { checkpoint, handles, getBlob: (blob) => options.store.getBlob(blob) })
+  constructor(options: TaskOptions, signal: AbortSignal) {
+    this.#options = options
+    this.#signal = signal
+    const vertex = options.taskGraph.vertices.find(({ id }) => id === options.id.vertex)
+    assert(vertex !== undefined, () => `"${options.id.vertex}" is no vertex of the job`)
+    this.vertex = vertex
+    this.nodes = options.graph.nodes.filter(isOperator).filter(({ id }) => vertex.operators.includes(id))
   }
-  return backends
-}
 
-function contextOf(
-  options: TaskOptions,
-  { id: operator, kind }: SourceNode | SinkNode,
-  { signal, failures }: { readonly signal: AbortSignal; readonly failures: FailureSwitch },
-): ReaderContext {
-  const { runtime, names } = options
-  return {
-    job: parseJobId(names.job),
-    lineage: parseLineageId(names.lineage),
-    generation: parseGeneration(names.generation),
-    operator,
-    subtask: 0,
-    parallelism: 1,
-    maxParallelism: options.maxParallelism,
-    baseDirectory: options.baseDirectory,
-    clock: runtime.clock,
-    random: runtime.random,
-    logger: runtime.logger,
-    metrics: options.metrics ?? NO_METRICS,
-    signal,
-    fail: (error) => failures.report(failureAt(`${kind} "${operator}" failed`, error)),
+  /** Its end has run, or is not for this subtask to run (F24). */
+  isClosed(operator: string): boolean {
+    const { subtask } = this.#options.id
+    return subtask !== 0 || endedOf(this.#restoredOf(operator), subtask)
   }
-}
 
-async function openSink(options: TaskOptions, edge: SinkEdge, context: ReaderContext): Promise<SinkPort> {
-  const { node } = edge
-  const restored = writerStateOf(node, restoredOf(options, node.id))
-  try {
-    const writer = await node.sink.createWriter(
-      {
-        ...context,
-        nextName: externalNames({ ...options.names, operator: node.id, subtask: 0 }),
-        namePrefix: generationPrefix({ ...options.names, operator: node.id }),
-        checkpoint: options.checkpoint,
-        memoryBudgetBytes: options.limits?.sinkMemoryBytes ?? SINK_MEMORY_BYTES,
-      },
-      restored,
-    )
-    return new SinkPort(edge, writer, context.generation)
-  } catch (error) {
-    throw failureAt(`sink "${node.id}" could not create its writer`, error)
-  }
-}
-
-function writerStateOf(node: SinkNode, parts: readonly OperatorSnapshot[]): readonly unknown[] {
-  const codec = node.sink.writerStateCodec
-  return parts.flatMap(({ writerState }) => {
-    if (writerState === undefined || writerState.entries.length === 0) return []
-    if (codec !== undefined) {
-      return writerState.entries.map((entry) => codec.decode(Buffer.from(entry, 'base64'), writerState.version))
+  async backends(): Promise<ReadonlyMap<string, KeyedStateBackend>> {
+    const { graph, id, spec, store } = this.#options
+    const range = keyGroupRange(id.subtask, this.vertex.parallelism, spec.maxParallelism)
+    const keyed = new Set(graph.nodes.filter(({ kind }) => kind === 'keyBy').map((node) => String(node.id)))
+    const backends = new Map<string, KeyedStateBackend>()
+    for (const node of this.nodes) {
+      const input = node.kind === 'process' ? node.input : node.kind === 'connect' ? node.inputs[0] : undefined
+      if (input === undefined || !keyed.has(input) || (node.kind !== 'process' && node.kind !== 'connect')) continue
+      const backend = new KeyedStateBackend(node.state, spec.maxParallelism, {
+        firstKeyGroup: range.first,
+        lastKeyGroup: range.last,
+      })
+      backends.set(node.id, backend)
+      if (spec.restored === null) continue
+      const handles = this.#restoredOf(node.id).flatMap((one) => (one.state === undefined ? [] : [one.state]))
+      const { checkpoint } = spec.restored
+      await restoreKeyedState(backend, { checkpoint, handles, getBlob: (blob) => store.getBlob(blob) })
     }
-    throw new TerminalError(
-      `sink "${node.id}" (${node.sink.kind}) cannot read the ${writerState.entries.length} entries of writer state that the ` +
-        `checkpoint holds for it: it has no writerStateCodec. Put the old sink back, or drop the operator`,
+    return backends
+  }
+
+  async operatorStates(): Promise<ReadonlyMap<string, OperatorStateBackend>> {
+    const { id, store } = this.#options
+    const me = { subtask: id.subtask, parallelism: this.vertex.parallelism }
+    const backends = new Map<string, OperatorStateBackend>()
+    for (const node of this.nodes) {
+      if (node.kind !== 'process' && node.kind !== 'connect') continue
+      if (Object.keys(node.operatorState).length === 0) continue
+      const backend = new OperatorStateBackend(node.operatorState)
+      backends.set(node.id, backend)
+      const parts = this.#restoredOf(node.id)
+      await restoreOperatorState(backend, {
+        operator: node.id,
+        parts,
+        me,
+        getBlob: (blob) => store.getBlob(blob),
+      })
+    }
+    return backends
+  }
+
+  async sink(edge: SinkEdge): Promise<SinkPort> {
+    const { node } = edge
+    const { spec, id, limits } = this.#options
+    const restored = writerStateOf(node, this.#restoredOf(node.id), {
+      subtask: id.subtask,
+      parallelism: this.vertex.parallelism,
+    })
+    const context = this.#contextOf(node)
+    try {
+      const writer = await node.sink.createWriter(
+        {
+          ...context,
+          nextName: externalNames({ ...spec.names, operator: node.id, subtask: id.subtask }),
+          namePrefix: generationPrefix({ ...spec.names, operator: node.id }),
+          checkpoint: spec.checkpoint,
+          memoryBudgetBytes: limits?.sinkMemoryBytes ?? SINK_MEMORY_BYTES,
+        },
+        restored,
+      )
+      return new SinkPort(edge, writer, { generation: context.generation, subtask: id.subtask })
+    } catch (error) {
+      throw failureAt(`sink "${node.id}" could not create its writer`, error)
+    }
+  }
+
+  async source(node: SourceNode): Promise<SourcePort> {
+    const share = this.#options.spec.splits[node.id]?.[this.#options.id.subtask]
+    assert(share !== undefined, () => `source "${node.id}" was given no splits, not even none`)
+    const context = this.#contextOf(node)
+    const splits = new Map(share.splits.map((one) => [one.split.id, { ...one }]))
+    try {
+      const reader = await node.source.createReader(context)
+      await using opened = new AsyncDisposableStack()
+      opened.use(reader)
+      const open = share.splits.filter((one) => !one.ended)
+      await reader.assign(open.map(({ split, position }) => ({ split, position })))
+      opened.move()
+      return new SourcePort(node, reader, { splits, logger: context.logger })
+    } catch (error) {
+      throw failureAt(`source "${node.id}" could not be opened`, error)
+    }
+  }
+
+  /** What leaves this vertex, by the index of the exchange. */
+  exchanges(): ReadonlyMap<number, { readonly edge: ExchangeEdge; readonly port: OutputPort }> {
+    const { graph, outputs, spec } = this.#options
+    return new Map(
+      outputs.map(({ exchange, writers }) => {
+        const { partition } = exchange
+        const keyBy = graph.nodes.find((node) => partition.kind === 'key' && node.id === partition.keyBy)
+        const edge = createExchangeEdge({
+          exchange,
+          from: { subtask: this.#options.id.subtask, parallelism: this.vertex.parallelism },
+          targets: writers.length,
+          keyBy: keyBy?.kind === 'keyBy' ? keyBy : undefined,
+          maxParallelism: spec.maxParallelism,
+          guard: this.guard,
+        })
+        return [exchange.index, { edge, port: new OutputPort(edge, writers) }] as const
+      }),
     )
-  })
+  }
+
+  #restoredOf(operator: string): readonly OperatorSnapshot[] {
+    const { restored, dropped } = this.#options.spec
+    if (dropped.includes(operator)) return []
+    return restored?.operators.filter((one) => one.operator === operator) ?? []
+  }
+
+  #contextOf({ id: operator, kind }: SourceNode | SinkNode): ReaderContext {
+    const { runtime, spec, id, metrics } = this.#options
+    return {
+      job: parseJobId(spec.names.job),
+      lineage: parseLineageId(spec.names.lineage),
+      generation: parseGeneration(spec.names.generation),
+      operator,
+      subtask: id.subtask,
+      parallelism: this.vertex.parallelism,
+      maxParallelism: spec.maxParallelism,
+      baseDirectory: spec.baseDirectory,
+      clock: runtime.clock,
+      random: runtime.random,
+      logger: runtime.logger,
+      metrics: metrics ?? NO_METRICS,
+      signal: this.#signal,
+      fail: (error) => this.failures.report(failureAt(`${kind} "${operator}" failed`, error)),
+    }
+  }
 }
 
-async function openSource(
-  options: TaskOptions,
-  node: SourceNode,
-  context: ReaderContext,
-): Promise<{ readonly source: SourcePort; readonly hasNewSplits: boolean }> {
-  const known = restoredOf(options, node.id).flatMap((one) => one.splits ?? [])
-  try {
-    const discovered = await node.source.discover(
-      context,
-      known.map((one) => one.split),
-    )
-    const { splits, hasNewSplits } = resolveSplits(node.id, known, discovered)
-    const reader = await node.source.createReader(context)
-    await using opened = new AsyncDisposableStack()
-    opened.use(reader)
-    const open = [...splits.values()].filter((one) => !one.ended)
-    await reader.assign(open.map(({ split, position }) => ({ split, position })))
-    opened.move()
-    return { source: new SourcePort(node, reader, { splits, logger: context.logger }), hasNewSplits }
-  } catch (error) {
-    throw failureAt(`source "${node.id}" could not be opened`, error)
+function writerStateOf(
+  node: SinkNode,
+  parts: readonly OperatorSnapshot[],
+  me: { readonly subtask: number; readonly parallelism: number },
+): readonly unknown[] {
+  const codec = node.sink.writerStateCodec
+  const held = parts.map(({ subtask, parallelism, writerState }) => ({
+    subtask,
+    parallelism,
+    entries: (writerState?.entries ?? []).map((bytes) => ({ bytes, version: writerState?.version ?? 1 })),
+  }))
+  const mine = shareOf(held, me)
+  if (mine.length === 0) return []
+  if (codec !== undefined) {
+    return mine.map(({ bytes, version }) => codec.decode(Buffer.from(bytes, 'base64'), version))
   }
+  throw new TerminalError(
+    `sink "${node.id}" (${node.sink.kind}) cannot read the ${mine.length} entries of writer state that the ` +
+      `checkpoint holds for it: it has no writerStateCodec. Put the old sink back, or drop the operator`,
+  )
 }

@@ -20,19 +20,24 @@ import { failureAt } from './failure.ts'
 
 export type Writer = SinkWriter<unknown, unknown, unknown>
 
+interface Origin {
+  readonly generation: Generation
+  readonly subtask: number
+}
+
 export class SinkPort {
   readonly edge: SinkEdge
   readonly #writer: Writer
-  readonly #generation: Generation
+  readonly #origin: Origin
   /** In origin order (C6). */
   readonly #carried: StoredCommittable[] = []
   #writing = false
   #preparing: Promise<void> | undefined
 
-  constructor(edge: SinkEdge, writer: Writer, generation: Generation) {
+  constructor(edge: SinkEdge, writer: Writer, origin: Origin) {
     this.edge = edge
     this.#writer = writer
-    this.#generation = generation
+    this.#origin = origin
   }
 
   get id(): SinkEdge['node']['id'] {
@@ -130,10 +135,9 @@ export class SinkPort {
       const committables = await pending
       this.#carried.push(
         ...committables.map((committable, index) => ({
-          generation: this.#generation,
+          ...this.#origin,
           checkpoint,
           operator: this.id,
-          subtask: 0,
           index,
           version: committableCodec.version,
           bytes: encodeBase64(committableCodec, committable),

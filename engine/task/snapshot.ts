@@ -1,22 +1,38 @@
 /**
- * One snapshot of a task between its cut and its end: keyed state being encoded in slices, then blobs being stored.
+ * One snapshot of a task between its cut and its end: state being encoded in slices, then blobs being stored.
  *
  * - T3: one call of `encodeSlice` is one bounded slice.
  */
-import type { BlobReference, KeyedStateHandle, OperatorSnapshot } from '../checkpoint/manifest.ts'
-import type { KeyedSnapshot } from '../state/keyed-snapshot.ts'
+import type { BlobReference, OperatorSnapshot } from '../checkpoint/manifest.ts'
 import { failureAt } from './failure.ts'
 
 export interface SnapshotParts {
   readonly checkpoint: number
   /** Complete but for state handles and committables, in graph order. */
   readonly operators: readonly OperatorSnapshot[]
-  readonly states: readonly { readonly operator: string; readonly snapshot: KeyedSnapshot }[]
+  readonly states: readonly StatePart[]
   putBlob(operator: string, bytes: Uint8Array): Promise<BlobReference>
 }
 
+/** State of one operator, as of the cut. */
+export type StatePart = { readonly operator: string } & (
+  | { readonly member: 'state'; readonly snapshot: Encoding<NonNullable<OperatorSnapshot['state']>> }
+  | { readonly member: 'operatorState'; readonly snapshot: Encoding<NonNullable<OperatorSnapshot['operatorState']>> }
+)
+
+interface Encoding<Handle> {
+  /** True when all is encoded. */
+  encodeSlice(): boolean
+  /** Then: what is to be stored (null: nothing), and the handle once it is. */
+  finish(): { readonly bytes: Uint8Array | null; handle(blob: BlobReference | null): Handle }
+  abandon(): void
+}
+
+type Handles = Pick<OperatorSnapshot, 'state' | 'operatorState'>
+
 export type Stored =
-  | { readonly kind: 'stored'; readonly handles: ReadonlyMap<string, KeyedStateHandle> }
+  /** By operator. */
+  | { readonly kind: 'stored'; readonly handles: ReadonlyMap<string, Handles> }
   | { readonly kind: 'not-stored'; readonly error: unknown }
   | { readonly kind: 'abandoned' }
 
@@ -47,24 +63,21 @@ export class Snapshot {
   /** After all is encoded. A store that fails is an answer, not an error: the job goes on. */
   async store(): Promise<Stored> {
     const { states } = this.parts
-    const finished = states.map(({ operator, snapshot }) => ({ operator, segment: snapshot.finish() }))
+    const finished = states.map((state) => ({ operator: state.operator, ...finish(state) }))
     let blobs: readonly (BlobReference | null)[]
     try {
       blobs = await Promise.all(
-        finished.map(async ({ operator, segment: { bytes } }) =>
-          bytes === null ? null : this.parts.putBlob(operator, bytes),
-        ),
+        finished.map(async ({ operator, bytes }) => (bytes === null ? null : this.parts.putBlob(operator, bytes))),
       )
     } catch (error) {
       return this.#abandoned ? { kind: 'abandoned' } : { kind: 'not-stored', error }
     }
     if (this.#abandoned) return { kind: 'abandoned' }
-    return {
-      kind: 'stored',
-      handles: new Map(
-        finished.map(({ operator, segment }, index) => [operator, segment.handle(blobs[index] ?? null)]),
-      ),
+    const handles = new Map<string, Handles>()
+    for (const [index, { operator, handle }] of finished.entries()) {
+      handles.set(operator, { ...handles.get(operator), ...handle(blobs[index] ?? null) })
     }
+    return { kind: 'stored', handles }
   }
 
   /** The checkpoint will not complete: state keeps its dirty lists for the next one (F30). */
@@ -73,4 +86,13 @@ export class Snapshot {
     this.#abandoned = true
     for (const { snapshot } of this.parts.states) snapshot.abandon()
   }
+}
+
+function finish(state: StatePart): { readonly bytes: Uint8Array | null; handle(blob: BlobReference | null): Handles } {
+  if (state.member === 'state') {
+    const { bytes, handle } = state.snapshot.finish()
+    return { bytes, handle: (blob) => ({ state: handle(blob) }) }
+  }
+  const { bytes, handle } = state.snapshot.finish()
+  return { bytes, handle: (blob) => ({ operatorState: handle(blob) }) }
 }

@@ -79,7 +79,8 @@ export class SourcePort {
   /** One at a time, beside the records; the newest positions win. A failure that is not retryable ends the attempt. */
   acknowledge(splits: OperatorSnapshot['splits'], fail: (error: unknown) => void): void {
     if (this.#reader.acknowledge === undefined) return
-    this.#toAcknowledge = splits
+    // Splits may have been dealt out otherwise when that checkpoint was made: the manifest holds those of all subtasks.
+    this.#toAcknowledge = splits?.filter(({ split }) => this.splits.has(split.id))
     this.#acknowledging ??= this.#acknowledgeAll().catch(fail)
   }
 

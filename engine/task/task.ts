@@ -1,47 +1,44 @@
 /**
- * One parallel instance of a job: polls the source, pushes batches through the chain, cuts snapshots at barriers. With parallelism 1 a
- * barrier is a moment between two batches.
+ * One parallel instance of a vertex: takes batches from its source or its inputs, pushes them through the chain, hands on what gathers at
+ * its edges, cuts snapshots at barriers and sends the barriers on.
  *
  * - T1: one loop; between awaits it is synchronous, after an await it looks at its state again. Messages are taken when they come,
- *   also while a writer pushes back (it may be waiting for `settled`); a barrier waits for its place between two batches.
- * - T2: a batch counts for the position of its split when it was pushed through and flushed as a whole (F35).
+ *   also while a writer or a channel pushes back (it may be waiting for `settled`); a barrier waits for its place between two batches.
+ * - T2: a batch counts for the position of its split when it was pushed through and flushed as a whole (F35). The cut and the barrier to all
+ *   outputs are one synchronous stretch; between the alignment of a checkpoint and its cut nothing is taken.
  * - T3: batches are pushed in slices, snapshots are encoded in slices; the event loop turns in between.
  */
-import {
-  NO_TIMESTAMP,
-  unreachable,
-  type Batch,
-  type CheckpointBounds,
-  type Metrics,
-  type Runtime,
-} from '../api/index.ts'
-import type { BlobReference, Manifest } from '../checkpoint/manifest.ts'
+import { assert, NO_TIMESTAMP, unreachable, type Batch, type Metrics, type Runtime } from '../api/index.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
-import type { Push } from '../operators/push.ts'
-import type { ChainGuard } from '../operators/chain-guard.ts'
+import type { TaskGraph, Exchange } from '../graph/task-graph.ts'
+import type { Chain } from '../operators/chain.ts'
+import type { ChannelWriter } from './channel.ts'
 import { Checkpoints } from './checkpoints.ts'
-import { NO_METRICS, openTask, type OpenedTask } from './open-task.ts'
+import type { AttemptSpec, BlobPort, TaskId } from './host.ts'
 import type { FromTask, ToTask } from './messages.ts'
-import type { AnyPolled } from './source-port.ts'
+import { NO_METRICS, openTask, type OpenedTask } from './open-task.ts'
+import { Pusher } from './pusher.ts'
+import type { AnyPolled, SourcePort } from './source-port.ts'
+import { TaskInputs, type Arrived, type TaskInput } from './task-inputs.ts'
+import type { Turns } from './turns.ts'
 
 export interface TaskOptions {
+  readonly id: TaskId
   readonly graph: JobGraph
+  readonly taskGraph: TaskGraph
+  readonly spec: AttemptSpec
   readonly runtime: Runtime
-  readonly names: { readonly job: string; readonly lineage: string; readonly generation: number }
-  readonly baseDirectory: string
-  readonly restored: Manifest | null
-  /** Operators whose part of `restored` is given up. */
-  readonly dropped: readonly string[]
-  readonly maxParallelism: number
-  readonly checkpoint: CheckpointBounds
-  readonly store: {
-    putBlob(operator: string, bytes: Uint8Array): Promise<BlobReference>
-    getBlob(reference: BlobReference): Promise<Uint8Array>
-  }
+  readonly store: BlobPort
+  /** All channels to it; none for a source. */
+  readonly inputs: readonly TaskInput[]
+  /** For each exchange from its vertex, the channels to the subtasks in their order; of a forward one the channel to its own number. */
+  readonly outputs: readonly { readonly exchange: Exchange; readonly writers: readonly ChannelWriter[] }[]
   /** May be called at any time between start and the end of `dispose`; must not throw. */
   send(message: FromTask): void
   readonly metrics?: Metrics
   readonly limits?: Partial<TaskLimits>
+  /** Shared by all tasks of this thread. */
+  readonly turns: Turns
   /** Ends the attempt; `dispose` must still be called. */
   readonly signal: AbortSignal
 }
@@ -65,9 +62,6 @@ export interface TaskStats {
   readonly skipped: number
 }
 
-/** Between two looks at the clock. */
-const SLICE_RECORDS = 128
-const YIELD_AFTER_MS = 4
 const IDLE_MS = 10
 /** Given, since an abort without a reason makes an error with a stack each time. */
 const RESTED = new Error('something has happened')
@@ -86,7 +80,7 @@ export async function startTask(options: TaskOptions): Promise<Task> {
 }
 
 class RunningTask implements Task {
-  readonly stats = { records: 0, skipped: 0 }
+  #skipped = 0
   readonly #options: TaskOptions
   readonly #runtime: Runtime
   readonly #metrics: Metrics
@@ -94,12 +88,17 @@ class RunningTask implements Task {
   readonly #checkpoints: Checkpoints
   readonly #stop: AbortController
   readonly #halt: () => void
-  /** Operators that have ended, in this life of the job or an earlier one: never ended again (F24). */
-  readonly #ended: Set<string>
+  readonly #inputs: TaskInputs | undefined
+  readonly #pusher: Pusher
+  /** Operators that have ended in this life of the task. */
+  readonly #ended = new Set<string>()
   #hasEnded = false
+  /** The source has nothing more to give; the end is still to come. */
+  #isExhausted = false
+  /** The coordinator says that the source has ended as a whole. */
+  #mayEnd = false
   #mayPoll: boolean
   #idleUntilMs = 0
-  #yieldedAtMs = 0
   #wake: () => void = () => undefined
   readonly #running: Promise<void>
   #disposed: Promise<void> | undefined
@@ -110,12 +109,18 @@ class RunningTask implements Task {
     this.#metrics = options.metrics ?? NO_METRICS
     this.#opened = opened
     this.#stop = stop
-    this.#ended = new Set(opened.ended)
+    this.#inputs = options.inputs.length === 0 ? undefined : new TaskInputs(options.inputs, options.runtime.clock)
+    for (const { queue } of options.inputs) queue.wake = () => this.#wake()
     this.#mayPoll = !opened.hasNewSplits
+    this.#pusher = new Pusher({
+      ...opened,
+      turns: options.turns,
+      signal: stop.signal,
+    })
     this.#checkpoints = new Checkpoints({
       ...opened,
-      graph: options.graph,
-      putBlob: (operator, bytes) => options.store.putBlob(operator, bytes),
+      subtask: options.id.subtask,
+      store: options.store,
       send: (message) => this.#send(message),
       fail: (error) => this.#fail(error),
       wake: () => this.#wake(),
@@ -130,10 +135,14 @@ class RunningTask implements Task {
     this.#running = this.#run()
   }
 
+  get stats(): TaskStats {
+    return { records: this.#pusher.records, skipped: this.#skipped }
+  }
+
   handle(message: ToTask): void {
     if (this.#stop.signal.aborted) return
     try {
-      this.#take(message)
+      this.#obey(message)
     } catch (error) {
       this.#fail(error)
     }
@@ -151,26 +160,36 @@ class RunningTask implements Task {
     await this.#running
     await this.#checkpoints.dispose()
     const { source, sinks } = this.#opened
-    const closed = await Promise.allSettled([source.dispose(), ...sinks.map((sink) => sink.dispose())])
+    const closed = await Promise.allSettled([source?.dispose(), ...sinks.map((sink) => sink.dispose())])
     for (const one of closed) if (one.status === 'rejected') throw one.reason
   }
 
-  #take(message: ToTask): void {
+  #obey(message: ToTask): void {
     const { source, sinks } = this.#opened
     switch (message.kind) {
       case 'trigger':
-        return this.#checkpoints.request(message)
+        // Others hear of it by its barrier.
+        if (source !== undefined) this.#checkpoints.request(message)
+        return
+      case 'given-up':
+        this.#checkpoints.giveUp(message.checkpoint)
+        this.#inputs?.release(message.checkpoint)
+        return
       case 'completed':
         this.#checkpoints.completed(message.checkpoint)
         // Resolved splits and start positions are in what has completed (F32).
         this.#mayPoll = true
         return
+      case 'end':
+        if (message.source === source?.node.id) this.#mayEnd = true
+        return
       case 'settled':
         for (const sink of sinks) sink.settled(message.through)
         return
       case 'retained': {
-        const mine = message.oldest.operators.find((one) => one.operator === source.node.id)
-        if (mine !== undefined) source.acknowledge(mine.splits, (error) => this.#fail(error))
+        if (source === undefined) return
+        const splits = message.splits[source.node.id]
+        if (splits !== undefined) source.acknowledge(splits, (error) => this.#fail(error))
         return
       }
       default:
@@ -190,9 +209,11 @@ class RunningTask implements Task {
   }
 
   async #run(): Promise<void> {
-    this.#yieldedAtMs = this.#runtime.clock.monotonicMs()
     try {
-      if (this.#ended.has(this.#opened.source.node.id)) await this.#end()
+      if (this.#opened.hasEnded) {
+        this.#isExhausted = true
+        await this.#end()
+      }
       while (!this.#stop.signal.aborted) await this.#turn()
     } catch (error) {
       this.#fail(error)
@@ -201,90 +222,91 @@ class RunningTask implements Task {
 
   /** Up to its first await, this is the moment between two batches. */
   async #turn(): Promise<void> {
-    if (this.#checkpoints.isDue) this.#checkpoints.cut(this.#ended, this.#hasEnded)
+    if (this.#checkpoints.isDue) await this.#cut()
     this.#checkpoints.encodeSlice()
-    const polled = this.#poll()
-    if (polled === undefined) await this.#rest()
-    else await this.#process(polled)
-    if (this.#isLong()) await this.#yield()
+    const taken = this.#take()
+    if (taken === undefined) await this.#rest()
+    else await this.#process(taken)
+    const { turns } = this.#options
+    if (turns.isDue()) await turns.next()
   }
 
-  #poll(): AnyPolled | undefined {
+  /** All records before it are handed on; what is waited for may have made it void. */
+  async #cut(): Promise<void> {
+    const pending = this.#pusher.flush(true)
+    if (pending !== undefined) await pending
+    if (this.#stop.signal.aborted || !this.#checkpoints.isDue) return
+    const barrier = this.#checkpoints.cut(this.#ended, this.#hasEnded)
+    for (const output of this.#opened.outputs) output.send({ ...barrier, kind: 'barrier' })
+    this.#checkpoints.aligned(this.#inputs?.release(barrier.checkpoint) ?? 0)
+  }
+
+  #take(): AnyPolled | Arrived | undefined {
+    const { source } = this.#opened
+    if (source === undefined) return this.#checkpoints.isRequested ? undefined : this.#inputs?.next()
     const isIdle = this.#runtime.clock.monotonicMs() < this.#idleUntilMs
-    if (!this.#mayPoll || this.#hasEnded || isIdle) return undefined
-    return this.#opened.source.poll(this.#stop.signal, () => this.#wake())
+    if (this.#isExhausted && this.#mayEnd && !this.#hasEnded) return { kind: 'ended' }
+    if (!this.#mayPoll || this.#isExhausted || isIdle) return undefined
+    return source.poll(this.#stop.signal, () => this.#wake())
   }
 
-  async #process(polled: AnyPolled): Promise<void> {
-    switch (polled.kind) {
+  async #process(taken: AnyPolled | Arrived): Promise<void> {
+    switch (taken.kind) {
       case 'records':
-        return this.#push(polled)
+        return 'batch' in taken ? this.#pushArrived(taken) : this.#pushPolled(taken)
+      case 'aligned':
+        return this.#checkpoints.request(taken.barrier)
       case 'idle':
-        this.#idleUntilMs = this.#runtime.clock.monotonicMs() + (polled.retryAfterMs ?? IDLE_MS)
+        this.#idleUntilMs = this.#runtime.clock.monotonicMs() + (taken.retryAfterMs ?? IDLE_MS)
         return
       case 'split-ended':
-        return this.#opened.source.passed(polled)
+        return this.#opened.source?.passed(taken)
       case 'ended':
-        this.#opened.source.passed(polled)
-        return this.#end()
+        return this.#opened.source === undefined || this.#mayEnd ? this.#end() : this.#exhausted(this.#opened.source)
       default:
-        unreachable(polled)
+        unreachable(taken)
     }
   }
 
-  async #push(polled: Extract<AnyPolled, { kind: 'records' }>): Promise<void> {
+  /** All of its splits have ended; the end of the source is that of all its subtasks, so that a checkpoint holds it of all or none (F24). */
+  #exhausted(source: SourcePort): void {
+    source.passed({ kind: 'ended' })
+    this.#isExhausted = true
+    this.#send({ kind: 'source-exhausted', source: source.node.id })
+  }
+
+  async #pushArrived({ exchange, batch }: Extract<Arrived, { kind: 'records' }>): Promise<void> {
+    const push = this.#opened.chain.entries.get(exchange)
+    assert(push !== undefined, () => `exchange ${exchange} does not lead to "${this.#options.id.vertex}"`)
+    await this.#pusher.push(batch, push)
+  }
+
+  async #pushPolled(polled: Extract<AnyPolled, { kind: 'records' }>): Promise<void> {
+    const { source, chain } = this.#opened
+    if (source === undefined || chain.source === undefined) return
     const { records } = polled
-    const count = records.values.length
-    for (let from = 0; from < count;) {
-      const until = this.#pushSome(records, from)
-      this.stats.records += until - from
-      from = until
-      const pending = this.#flush()
-      if (pending !== undefined) await pending
-      if (this.#isLong()) await this.#yield()
-      if (this.#stop.signal.aborted) return
-    }
-    this.#opened.source.passed(polled)
-    this.stats.skipped += records.skipped ?? 0
-    this.#metrics.count('records', count)
+    if (records.sides !== undefined) pushSides(records.sides, chain.source)
+    await this.#pusher.push(records, chain.source.push)
+    if (this.#stop.signal.aborted) return
+    source.passed(polled)
+    this.#skipped += records.skipped ?? 0
+    this.#metrics.count('records', records.values.length)
     if (records.skipped !== undefined) this.#metrics.count('skipped', records.skipped)
   }
 
-  /** Pushes until the batch is through, an edge is full, or the event loop is due. */
-  #pushSome(records: Batch<unknown>, from: number): number {
-    const { guard, chain } = this.#opened
-    let next = from
-    do next = pushSlice(records, next, chain.push, guard)
-    while (next < records.values.length && !guard.isFull && !this.#isLong())
-    return next
-  }
-
-  /** Hands what has gathered at the edges to all writers, side by side. */
-  #flush(): void | Promise<void> {
-    const { guard, sinks } = this.#opened
-    guard.isFull = false
-    if (guard.failure !== undefined) throw guard.failure
-    let pending: Promise<void>[] | undefined
-    for (const sink of sinks) {
-      const written = sink.flush()
-      if (written === undefined) continue
-      written.catch(() => undefined)
-      pending ??= []
-      pending.push(written)
-    }
-    if (pending === undefined) return undefined
-    return pending.length === 1 ? pending[0] : Promise.all(pending).then(() => undefined)
-  }
-
-  /** Closing output, from the top down; then only barriers are answered. */
+  /** Closing output, from the top down, once in the life of the job; then only barriers are answered and sent on. */
   async #end(): Promise<void> {
-    for (const { operator, end } of this.#opened.chain.ends) {
-      if (this.#ended.has(operator)) continue
+    const { chain, closed, outputs, vertex } = this.#opened
+    for (const { operator, end } of chain.ends) {
+      if (closed.has(operator)) continue
       end()
-      await this.#flush()
+      await this.#pusher.flush(false)
       if (this.#stop.signal.aborted) return
     }
-    for (const { id } of this.#options.graph.nodes) this.#ended.add(id)
+    await this.#pusher.flush(true)
+    if (this.#stop.signal.aborted) return
+    for (const output of outputs) output.send({ kind: 'ended' })
+    for (const operator of vertex.operators) this.#ended.add(operator)
     this.#hasEnded = true
     this.#send({ kind: 'input-ended' })
   }
@@ -292,14 +314,17 @@ class RunningTask implements Task {
   /** Nothing to push: encode on, decode restored state, or sleep until something happens. */
   async #rest(): Promise<void> {
     if (this.#checkpoints.isDue) return
-    if (this.#checkpoints.isEncoding || this.#restoreSlice()) return this.#yield()
+    const pending = this.#pusher.flush(true)
+    if (pending !== undefined) return pending
+    if (this.#checkpoints.isEncoding || this.#restoreSlice()) return this.#options.turns.next()
     const alarm = new AbortController()
     const waits = [
       new Promise<void>((resolve) => {
         this.#wake = resolve
       }),
     ]
-    if (this.#mayPoll && !this.#hasEnded && !this.#opened.source.isPolling) {
+    const { source } = this.#opened
+    if (source !== undefined && this.#mayPoll && !this.#isExhausted && !source.isPolling) {
       const idleMs = Math.max(0, this.#idleUntilMs - this.#runtime.clock.monotonicMs())
       waits.push(this.#runtime.timers.sleep(idleMs, alarm.signal).catch(() => undefined))
     }
@@ -312,25 +337,12 @@ class RunningTask implements Task {
     for (const backend of this.#opened.backends.values()) if (backend.restoreIdleSlice()) return true
     return false
   }
-
-  #isLong(): boolean {
-    return this.#runtime.clock.monotonicMs() - this.#yieldedAtMs >= YIELD_AFTER_MS
-  }
-
-  async #yield(): Promise<void> {
-    await this.#runtime.timers.yieldToEventLoop()
-    this.#yieldedAtMs = this.#runtime.clock.monotonicMs()
-  }
 }
 
-/** Pushes records from `from` on, until a slice is through or an edge is full; where it stopped. */
-function pushSlice({ values, timestamps }: Batch<unknown>, from: number, push: Push, guard: ChainGuard): number {
-  const until = Math.min(values.length, from + SLICE_RECORDS)
-  let index = from
-  while (index < until) {
-    push(values[index], timestamps?.[index] ?? NO_TIMESTAMP)
-    index += 1
-    if (guard.isFull) break
+/** Before the records of the batch: both are of one position. */
+function pushSides(sides: NonNullable<Batch<unknown>['sides']>, source: NonNullable<Chain['source']>): void {
+  for (const [output, values] of Object.entries(sides)) {
+    const push = source.side(output)
+    if (push !== undefined) for (const value of values) push(value, NO_TIMESTAMP)
   }
-  return index
 }

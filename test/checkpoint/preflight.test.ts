@@ -120,6 +120,32 @@ test('state that changed its kind or went away is refused; new state is not (F22
   expect(answer({ operators: withState({ cents: 'value', more: 'map' }) })).toBe('start')
 })
 
+test('operator state that changed its kind or went away is refused, unless dropped; new one is not (F22)', () => {
+  const descriptors = { rules: { kind: 'broadcast-map' }, buffer: { kind: 'split-list' } }
+  const parts = [0, 1].map((subtask) =>
+    sampleOperator('match', { subtask, parallelism: 2, operatorState: { format: 1, descriptors, inline: '' } }),
+  )
+  const restoring = (operatorState: Readonly<Record<string, string>> | undefined, drop: readonly string[] = []) =>
+    answer({
+      manifest: sampleManifest(4, { operators: [...operators, ...parts] }),
+      operators: operatorState === undefined ? facts.operators : [...facts.operators, { ...match, operatorState }],
+      drop,
+    })
+  const match = { operator: 'match', kind: 'connect', state: {} }
+  expect(restoring({ rules: 'broadcast-map', buffer: 'split-list', more: 'union-list' })).toBe('start')
+  expect(restoring({ rules: 'broadcast-map', buffer: 'union-list' })).toBe(
+    '2: operator state "buffer" of operator "match" was split-list and is union-list now: use another name, or --drop match',
+  )
+  expect(restoring({ buffer: 'split-list' })).toMatch(/^2: operator state "rules" of operator "match" is gone[^;]+$/)
+  expect(restoring(undefined)).toMatch(/^2: operator "match" is gone, but the checkpoint holds its state[^;]+$/)
+  for (const now of [undefined, {}, { buffer: 'union-list' }]) expect(restoring(now, ['match'])).toBe('start')
+})
+
+test('keyed state and operator state of one name are not each other (F22)', () => {
+  const moved = { operator: 'total', kind: 'process', operatorState: { cents: 'value' } }
+  expect(answer({ operators: [...without('total'), moved] })).toMatch(/^2: state "cents" of operator "total" is gone/)
+})
+
 test('a source that became something else, and other key groups, are refused', () => {
   expect(answer({ operators: [...without('orders'), { operator: 'orders', kind: 'map' }] })).toMatch(
     /^2: .+was a source/,

@@ -7,6 +7,7 @@ import {
   keysOfCheckpoint,
   type StoredCheckpoint,
 } from '../../engine/checkpoint/retention.ts'
+import type { OperatorStateHandle } from '../../engine/checkpoint/manifest.ts'
 import { isDebris } from '../../engine/checkpoint/sweep.ts'
 import { sampleManifest, sampleOperator } from './samples.ts'
 
@@ -41,6 +42,24 @@ test('a blob goes with the last checkpoint that refers to it', () => {
   const kept = [stored(3, ['base', 'delta-2', 'delta-3'])]
   expect(deletableBlobs(retired, kept)).toEqual(['manifest-1', 'delta-1'])
   expect(deletableBlobs(retired, [])).toEqual(['manifest-1', 'base', 'delta-1', 'delta-2'])
+})
+
+test('a blob of operator state is kept as long as keyed state would be, entries in the manifest need none (C3)', () => {
+  const withState = (checkpoint: number, ...handles: OperatorStateHandle[]): StoredCheckpoint => ({
+    manifest: sampleManifest(checkpoint, {
+      operators: handles.map((operatorState, subtask) => sampleOperator('match', { subtask, operatorState })),
+    }),
+    manifestKey: undefined,
+  })
+  const descriptors = { buffer: { kind: 'split-list' } }
+  const inBlob = (key: string): OperatorStateHandle => ({
+    format: 1,
+    descriptors,
+    blob: { key, sizeBytes: 1, sha256: '' },
+  })
+  const inline: OperatorStateHandle = { format: 1, descriptors, inline: 'AA==' }
+  expect(keysOfCheckpoint(withState(1, inBlob('one'), inline, inBlob('two')))).toEqual(['one', 'two'])
+  expect(deletableBlobs([withState(1, inBlob('old'), inBlob('both'))], [withState(2, inBlob('both'))])).toEqual(['old'])
 })
 
 test('no blob of a kept checkpoint is ever deletable (C3)', () => {

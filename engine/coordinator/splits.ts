@@ -1,0 +1,65 @@
+/**
+ * Which splits each subtask of each source reads, and from where: discovered once per attempt, dealt out anew each time. A position belongs
+ * to its split, whoever reads it.
+ */
+import { parseJobId, parseOperatorId, type Runtime } from '../api/index.ts'
+import type { Manifest } from '../checkpoint/manifest.ts'
+import type { JobGraph, SourceNode } from '../graph/job-graph.ts'
+import { failureAt } from '../task/failure.ts'
+import type { AttemptSpec, SourceShare } from '../task/host.ts'
+import { dealSplits } from '../task/share.ts'
+import { resolveSplits } from '../task/splits.ts'
+
+export interface SplitsOptions {
+  readonly graph: JobGraph
+  readonly job: string
+  readonly parallelism: number
+  readonly restored: Manifest | null
+  readonly dropped: readonly string[]
+  readonly runtime: Runtime
+  readonly baseDirectory: string
+  readonly signal: AbortSignal
+}
+
+/** By source, a share for each subtask. @throws what sources throw, with their names */
+export async function shareSplits(options: SplitsOptions): Promise<AttemptSpec['splits']> {
+  const sources = options.graph.nodes.filter((node): node is SourceNode => node.kind === 'source')
+  return Object.fromEntries(
+    await Promise.all(sources.map(async (node) => [node.id, await sharesOf(node, options)] as const)),
+  )
+}
+
+async function sharesOf(node: SourceNode, options: SplitsOptions): Promise<readonly SourceShare[]> {
+  const { job, restored, dropped, runtime, baseDirectory, signal } = options
+  const isMine = (one: { readonly operator: string }): boolean => one.operator === node.id && !dropped.includes(node.id)
+  const parts = restored?.operators.filter(isMine) ?? []
+  const known = parts.flatMap((one) => one.splits ?? [])
+  // It ends as a whole, and takes no new splits then: what reads it has ended too (F24).
+  const hasEnded = parts.some((one) => one.ended)
+  const { clock, random, logger } = runtime
+  const context = {
+    job: parseJobId(job),
+    operator: parseOperatorId(node.id),
+    baseDirectory,
+    clock,
+    random,
+    logger,
+    signal,
+  }
+  try {
+    const discovered = await node.source.discover(
+      context,
+      known.map((one) => one.split),
+    )
+    const knownIds = new Set(known.map((one) => one.split.id))
+    const accepted = hasEnded ? discovered.filter(({ split }) => knownIds.has(split.id)) : discovered
+    const { splits } = resolveSplits(node.id, known, accepted)
+    return dealSplits([...splits.values()], node.parallelism ?? options.parallelism).map((share) => ({
+      splits: share,
+      hasNewSplits: share.some(({ split }) => !knownIds.has(split.id)),
+      hasEnded,
+    }))
+  } catch (error) {
+    throw failureAt(`source "${node.id}" could not be opened`, error)
+  }
+}
