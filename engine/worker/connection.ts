@@ -107,6 +107,6 @@ export class Connection {
   }
 
   #cutOff(): Error | undefined {
-    return this.#reader.isBetweenFrames ? undefined : new ProtocolError('the other side went away within a frame')
+    return this.#reader.isBetweenFrames ? undefined : new Error('the other side went away within a frame')
   }
 }
