@@ -21,7 +21,7 @@ import { isDeliveryOnly } from '../checkpoint/recovery.ts'
 import { DEFAULT_RESTART_STRATEGY } from '../checkpoint/restart.ts'
 import { DEFAULT_CHECKPOINT_POLICY } from '../checkpoint/trigger.ts'
 import type { HolderIdentity, LogEntry } from '../checkpoint/log-entry.ts'
-import type { Manifest } from '../checkpoint/manifest.ts'
+import { blobsOf, type Manifest } from '../checkpoint/manifest.ts'
 import type { SinkNode } from '../graph/job-graph.ts'
 import { buildJob, MAX_PARALLELISM, type BuiltJob, type JobDefinition } from '../graph/define-job.ts'
 import { getBlob } from './blobs.ts'
@@ -158,10 +158,11 @@ async function validateConnectors(
   const isDelivery = newest !== undefined && isDeliveryOnly(newest, options.restore ?? 'latest')
   const job = parseJobId(definition.id)
   for (const node of built.graph.nodes) {
+    if (node.kind !== 'source' && node.kind !== 'sink') continue
     const context = {
       job,
       operator: node.id,
-      parallelism: 1,
+      parallelism: node.parallelism ?? parallelismOf(options),
       baseDirectory,
       logger: runtime.logger,
       signal: stopSignal,
@@ -248,7 +249,7 @@ async function manifestToRestore(
     const { manifest } = await loadManifest(options.store, chosen)
     // No task will read it.
     if (isDeliveryOnly(newest, restore)) return manifest
-    for (const blob of manifest.operators.flatMap((one) => one.state?.blobs ?? [])) await getBlob(options.store, blob)
+    for (const blob of manifest.operators.flatMap(blobsOf)) await getBlob(options.store, blob)
     return manifest
   } catch (error) {
     if (!(error instanceof CorruptCheckpointError)) throw error
@@ -282,7 +283,11 @@ function operatorFacts(node: BuiltJob['graph']['nodes'][number], parallelism: nu
     return { ...base, scope: scopeOf(node, node.parallelism ?? parallelism), formerScopes: [...new Set(scopes)] }
   }
   if (node.kind !== 'process' && node.kind !== 'connect') return base
-  return { ...base, state: Object.fromEntries(Object.entries(node.state).map(([name, { kind }]) => [name, kind])) }
+  return { ...base, state: kindsOf(node.state), operatorState: kindsOf(node.operatorState) }
+}
+
+function kindsOf(descriptors: Readonly<Record<string, { readonly kind: string }>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(descriptors).map(([name, { kind }]) => [name, kind]))
 }
 
 function scopeOf({ sink }: SinkNode, parallelism: number): string {

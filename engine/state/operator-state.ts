@@ -3,7 +3,8 @@
  *
  * - C4: a cut is what was there when it was taken, whatever becomes of it afterwards; see operator-state-cut.ts for how (F31).
  * - C2: at another parallelism each entry of a `split-list` goes to one subtask. Each subtask gets all of a `union-list`, also at the same
- *   parallelism. A `broadcast-map` is the same in all subtasks, so subtask 0 alone writes it, and all restore what it wrote.
+ *   parallelism, and writes what it was dealt of it and what it added: a restart does not multiply it (C8). A `broadcast-map` is the same in
+ *   all subtasks, so subtask 0 alone writes it, and all restore what it wrote.
  */
 import { unreachable } from '../api/index.ts'
 import type { ListState, MapState } from '../graph/descriptors.ts'
@@ -84,18 +85,27 @@ export class OperatorStateBackend {
   }
 }
 
-/** Every one of `parts`, in order. */
-function entriesOf(kind: OperatorStateKind, parts: readonly EntriesOf<unknown>[], me: Subtask): readonly unknown[] {
+/** Every one of `parts` that this subtask sees, in order, and whether it is this subtask that writes it from now on. */
+function entriesOf(kind: OperatorStateKind, parts: readonly EntriesOf<unknown>[], me: Subtask): readonly Restored[] {
   switch (kind) {
     case 'split-list':
-      return shareOf(parts, me)
-    case 'union-list':
-      return parts.flatMap(({ entries }) => entries)
+      return shareOf(parts, me).map((value) => ({ value, isMine: true }))
+    case 'union-list': {
+      let count = 0
+      const numbered = parts.map((part) => ({ ...part, entries: part.entries.map(() => count++) }))
+      const mine = new Set(shareOf(numbered, me))
+      return parts.flatMap(({ entries }) => entries).map((value, index) => ({ value, isMine: mine.has(index) }))
+    }
     case 'broadcast-map':
-      return parts[0]?.entries ?? []
+      return (parts[0]?.entries ?? []).map((value) => ({ value, isMine: true }))
     default:
       return unreachable(kind)
   }
+}
+
+interface Restored {
+  readonly value: unknown
+  readonly isMine: boolean
 }
 
 interface State {
@@ -138,6 +148,8 @@ class Seen {
 class List implements ListState<unknown> {
   readonly #seen: Seen
   #cells: Cell[] = []
+  /** Of a union, those that other subtasks write. */
+  #others = new Set<Cell>()
 
   constructor(seen: Seen) {
     this.#seen = seen
@@ -153,19 +165,21 @@ class List implements ListState<unknown> {
   }
 
   set(values: readonly unknown[]): void {
+    this.#others = new Set()
     this.#cells = values.map((value) => this.#seen.cell(value))
   }
 
   clear(): void {
-    this.#cells = []
+    this.set([])
   }
 
   contents(): { readonly cells: readonly Cell[] } {
-    return { cells: [...this.#cells] }
+    return { cells: this.#cells.filter((cell) => !this.#others.has(cell)) }
   }
 
-  fill(entries: readonly unknown[]): void {
-    this.set(entries)
+  fill(entries: readonly Restored[]): void {
+    this.set(entries.map(({ value }) => value))
+    this.#others = new Set(this.#cells.filter((_, index) => entries[index]?.isMine === false))
   }
 }
 
@@ -208,8 +222,11 @@ class BroadcastMap implements MapState<unknown, unknown> {
     return { cells: [...this.#cells.values()], keys: [...this.#cells.keys()] }
   }
 
-  fill(entries: readonly unknown[]): void {
+  fill(entries: readonly Restored[]): void {
     this.clear()
-    for (const [key, value] of entries as readonly (readonly [unknown, unknown])[]) this.set(key, value)
+    for (const { value } of entries) {
+      const [key, element] = value as readonly [unknown, unknown]
+      this.set(key, element)
+    }
   }
 }

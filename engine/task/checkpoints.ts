@@ -12,9 +12,10 @@ import { assert } from '../api/index.ts'
 import type { OperatorSnapshot, StoredCommittable } from '../checkpoint/manifest.ts'
 import type { Vertex } from '../graph/task-graph.ts'
 import type { KeyedStateBackend } from '../state/keyed-state-backend.ts'
-import type { OperatorStateBackend } from '../state/operator-state.ts'
+import type { OperatorStateBackend, OperatorStateCut } from '../state/operator-state.ts'
 import type { Barrier } from './channel.ts'
 import type { BlobPort } from './host.ts'
+import { failureAt } from './failure.ts'
 import type { FromTask } from './messages.ts'
 import type { SinkPort } from './sink-port.ts'
 import { Snapshot, type StatePart, type Stored } from './snapshot.ts'
@@ -108,7 +109,7 @@ export class Checkpoints {
       if (backend !== undefined) states.push({ operator: id, member: 'state', snapshot: backend.cut(checkpoint, base) })
       const operatorState = operatorStates.get(id)
       if (operatorState !== undefined)
-        states.push({ operator: id, member: 'operatorState', snapshot: operatorState.cut(subtask) })
+        states.push({ operator: id, member: 'operatorState', snapshot: cutOf(id, operatorState, subtask) })
       const positions = id === source?.node.id ? source.snapshot() : {}
       operators.push({ operator: id, subtask, parallelism, ended: ended.has(id), ...sink?.part, ...positions })
     }
@@ -210,5 +211,14 @@ export class Checkpoints {
         return { ...operator, ...stored.handles.get(operator.operator), ...(held && { committables: held }) }
       }),
     })
+  }
+}
+
+/** Its first slice is encoded in the cut. */
+function cutOf(operator: string, state: OperatorStateBackend, subtask: number): OperatorStateCut {
+  try {
+    return state.cut(subtask)
+  } catch (error) {
+    throw failureAt(`state of operator "${operator}" cannot be encoded`, error)
   }
 }

@@ -43,7 +43,7 @@ export interface OpenedTask {
   readonly hasNewSplits: boolean
   /** The source had ended in what was restored. */
   readonly hasEnded: boolean
-  /** Operators whose end has run in an earlier life of the job (F24). */
+  /** Operators whose end has run in an earlier life of the job; said by subtask 0, for all (F24). */
   readonly closed: ReadonlySet<string>
   /** Failures that sources, sinks and user functions report outside a call. */
   onFailure(listener: (error: unknown) => void): void
@@ -114,10 +114,8 @@ class Opening {
     this.nodes = options.graph.nodes.filter(isOperator).filter(({ id }) => vertex.operators.includes(id))
   }
 
-  /** Its end has run, or is not for this subtask to run (F24). */
   isClosed(operator: string): boolean {
-    const { subtask } = this.#options.id
-    return subtask !== 0 || endedOf(this.#restoredOf(operator), subtask)
+    return endedOf(this.#restoredOf(operator), this.#options.id.subtask)
   }
 
   async backends(): Promise<ReadonlyMap<string, KeyedStateBackend>> {

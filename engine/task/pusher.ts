@@ -24,8 +24,6 @@ export interface PusherOptions {
 const SLICE_RECORDS = 128
 
 export class Pusher {
-  /** Pushed through so far. */
-  records = 0
   readonly #options: PusherOptions
   readonly #halted: Promise<void>
 
@@ -39,9 +37,7 @@ export class Pusher {
     const { turns } = this.#options
     const count = records.values.length
     for (let from = 0; ;) {
-      const until = this.#pushSome(records, from, push)
-      this.records += until - from
-      from = until
+      from = this.#pushSome(records, from, push)
       const pending = this.flush(turns.isDue())
       if (pending !== undefined) await pending
       if (turns.isDue()) await turns.next()

@@ -53,13 +53,6 @@ export interface Task {
   handle(message: ToTask): void
   /** Stops, waits for what is under way, closes readers and writers, leaves prepared data alone (S2). Idempotent. */
   dispose(): Promise<void>
-  readonly stats: TaskStats
-}
-
-export interface TaskStats {
-  /** Pushed through, and dropped by the source under a `skip` policy. */
-  readonly records: number
-  readonly skipped: number
 }
 
 const IDLE_MS = 10
@@ -80,7 +73,6 @@ export async function startTask(options: TaskOptions): Promise<Task> {
 }
 
 class RunningTask implements Task {
-  #skipped = 0
   readonly #options: TaskOptions
   readonly #runtime: Runtime
   readonly #metrics: Metrics
@@ -90,8 +82,8 @@ class RunningTask implements Task {
   readonly #halt: () => void
   readonly #inputs: TaskInputs | undefined
   readonly #pusher: Pusher
-  /** Operators that have ended in this life of the task. */
-  readonly #ended = new Set<string>()
+  /** Operators that have ended here, in this life of the job or an earlier one: never ended again (F24). */
+  readonly #ended: Set<string>
   #hasEnded = false
   /** The source has nothing more to give; the end is still to come. */
   #isExhausted = false
@@ -111,6 +103,7 @@ class RunningTask implements Task {
     this.#stop = stop
     this.#inputs = options.inputs.length === 0 ? undefined : new TaskInputs(options.inputs, options.runtime.clock)
     for (const { queue } of options.inputs) queue.wake = () => this.#wake()
+    this.#ended = new Set(opened.closed)
     this.#mayPoll = !opened.hasNewSplits
     this.#pusher = new Pusher({
       ...opened,
@@ -133,10 +126,6 @@ class RunningTask implements Task {
     options.signal.addEventListener('abort', this.#halt, { once: true })
     opened.onFailure((error) => this.#fail(error))
     this.#running = this.#run()
-  }
-
-  get stats(): TaskStats {
-    return { records: this.#pusher.records, skipped: this.#skipped }
   }
 
   handle(message: ToTask): void {
@@ -289,7 +278,6 @@ class RunningTask implements Task {
     await this.#pusher.push(records, chain.source.push)
     if (this.#stop.signal.aborted) return
     source.passed(polled)
-    this.#skipped += records.skipped ?? 0
     this.#metrics.count('records', records.values.length)
     if (records.skipped !== undefined) this.#metrics.count('skipped', records.skipped)
   }
@@ -298,7 +286,7 @@ class RunningTask implements Task {
   async #end(): Promise<void> {
     const { chain, closed, outputs, vertex } = this.#opened
     for (const { operator, end } of chain.ends) {
-      if (closed.has(operator)) continue
+      if (this.#options.id.subtask !== 0 || closed.has(operator)) continue
       end()
       await this.#pusher.flush(false)
       if (this.#stop.signal.aborted) return

@@ -50,7 +50,7 @@ function createAttempt() {
     nextCheckpoint: () => next++,
   }
   const requests = new CheckpointRequests()
-  const attempt = new Attempt({ port, policy: POLICY, runtime, requests, toTask: (message) => told.push(message) })
+  const attempt = new Attempt({ port, policy: POLICY, runtime, requests, tell: (message) => told.push(message) })
   const ended = attempt.run().catch((error: unknown) => error)
   let end: unknown
   void ended.then((value) => {
@@ -65,7 +65,7 @@ function createAttempt() {
   const triggers = (): readonly number[] =>
     told.flatMap((message) => (message.kind === 'trigger' ? [message.checkpoint] : []))
   const acknowledge = (checkpoint: number, operators: readonly OperatorSnapshot[] = OPERATORS): void =>
-    attempt.post({ kind: 'acknowledged', checkpoint, operators })
+    attempt.post({ kind: 'acknowledged', checkpoint, operators, alignedMs: 0 })
   const facts = () => ({ end, notes, looks })
   const refuse = (count: number): void => {
     refusals = count

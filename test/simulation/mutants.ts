@@ -47,8 +47,8 @@ export const MUTANTS: Readonly<Record<string, readonly Edit[]>> = {
   ),
   'writer state not restored': edit(
     OPEN_TASK,
-    'const restored = writerStateOf(node, restoredOf(options, node.id))',
-    'const restored: readonly unknown[] = []; void writerStateOf',
+    '    const restored = writerStateOf(node, this.#restoredOf(node.id), {',
+    '    const restored: readonly unknown[] = []; void writerStateOf(node, [], {',
   ),
   'position one too far': edit(SOURCE_PORT, POSITION, `${POSITION} as number + 1`),
   'position one too near': edit(SOURCE_PORT, POSITION, `${POSITION} as number - 1`),
@@ -66,7 +66,7 @@ export const MUTANTS: Readonly<Record<string, readonly Edit[]>> = {
   'settled before durable': edit(
     ATTEMPT,
     'this.#committedThrough = event.checkpoint\n',
-    "this.#committedThrough = event.checkpoint\n        this.#options.toTask({ kind: 'settled', through: event.checkpoint })\n",
+    "this.#committedThrough = event.checkpoint\n        this.#options.tell({ kind: 'settled', through: event.checkpoint })\n",
   ),
   'forgotten before durable': edit(
     PORT,

@@ -69,6 +69,17 @@ test('at the same parallelism a subtask has its own entries of a split list, and
   expect(written.map((one) => one?.entries)).toEqual([[['k', 'v']], []])
 })
 
+test('a union list is not multiplied by restarts: all see all of it, each entry is written by one (C8)', async () => {
+  let backends: readonly OperatorStateBackend[] = [0, 1, 2].map(() => new OperatorStateBackend(all))
+  for (const [subtask, backend] of backends.entries()) listOf(backend, 'union').set([`a${subtask}`, `b${subtask}`])
+  for (const parallelism of [3, 3, 2, 5, 5, 1]) {
+    backends = await restore(await snapshot(backends), parallelism)
+    for (const backend of backends) expect(listOf(backend, 'union').get()).toHaveLength(6)
+  }
+  const [only] = backends
+  expect(new Set(only && listOf(only, 'union').get())).toEqual(new Set(['a0', 'b0', 'a1', 'b1', 'a2', 'b2']))
+})
+
 describe('a job that was edited', () => {
   test('finds its states by name: new ones are empty, the order does not matter, nothing restored is empty', async () => {
     const backend = new OperatorStateBackend(all)

@@ -178,7 +178,8 @@ test('a cut holds what was there, whatever functions write or change in place wh
         if (op === 'delete') rules.delete(n)
         if (op === 'change-map') Object.assign(rules.get(n) ?? {}, { n: -1 - n })
       }
-      for (let n = 0; n < 60; n += 1) {
+      // The first slice is half of the list.
+      for (let n = 0; n < 120; n += 1) {
         split.add(box(n))
         rules.set(n, box(n))
       }

@@ -4,10 +4,15 @@ import type { Runtime } from '../../engine/api/index.ts'
 import { DEFAULT_CHECKPOINT_POLICY } from '../../engine/checkpoint/trigger.ts'
 import type { Manifest, OperatorSnapshot } from '../../engine/checkpoint/manifest.ts'
 import type { JobGraph } from '../../engine/graph/job-graph.ts'
-import { FlowBuilder, type Flow } from '../../engine/graph/stream.ts'
+import { FlowBuilder } from '../../engine/graph/flow-builder.ts'
+import type { Flow } from '../../engine/graph/stream.ts'
 import { nodeRuntime } from '../../engine/host/node-runtime.ts'
-import type { FromTask } from '../../engine/task/messages.ts'
-import { startTask, type Task } from '../../engine/task/task.ts'
+import { Collection, type FromTasks } from '../../engine/coordinator/collection.ts'
+import { shareSplits } from '../../engine/coordinator/splits.ts'
+import { taskGraphOf } from '../../engine/graph/task-graph.ts'
+import type { TaskGroup } from '../../engine/task/host.ts'
+import { startTasks } from '../../engine/task/local-host.ts'
+import type { ToTask } from '../../engine/task/messages.ts'
 import type { Prepared } from './in-memory.ts'
 
 const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
@@ -39,21 +44,22 @@ export class MemoryBlobs {
   }
 }
 
-export type Acknowledged = Extract<FromTask, { kind: 'acknowledged' }>
+export type Acknowledged = Extract<FromTasks, { kind: 'acknowledged' }>
 
 export interface AttemptOptions {
   readonly blobs?: MemoryBlobs
   readonly restored?: Manifest | null
   readonly generation?: number
   readonly runtime?: Runtime
+  readonly parallelism?: number
 }
 
 export class TestAttempt implements AsyncDisposable {
-  readonly said: FromTask[] = []
+  readonly said: FromTasks[] = []
   readonly blobs: MemoryBlobs
   readonly generation: number
   readonly #abort = new AbortController()
-  #task: Task | undefined
+  #tasks: TaskGroup | undefined
   #listener: () => void = () => undefined
 
   private constructor(options: AttemptOptions) {
@@ -63,38 +69,68 @@ export class TestAttempt implements AsyncDisposable {
 
   static async start(graph: JobGraph, options: AttemptOptions = {}): Promise<TestAttempt> {
     const attempt = new TestAttempt(options)
-    attempt.#task = await startTask({
+    const restored = options.restored ?? null
+    const parallelism = options.parallelism ?? 1
+    const where = { runtime: options.runtime ?? runtime, baseDirectory: '.', signal: attempt.#abort.signal }
+    const collection = new Collection(graph, taskGraphOf(graph.nodes, parallelism))
+    const names = { job: 'job', lineage: 'abcdefgh', generation: attempt.generation }
+    attempt.#tasks = await startTasks({
       graph,
-      runtime: options.runtime ?? runtime,
-      names: { job: 'job', lineage: 'abcdefgh', generation: attempt.generation },
-      baseDirectory: '.',
-      restored: options.restored ?? null,
-      dropped: [],
-      maxParallelism: 128,
-      checkpoint: DEFAULT_CHECKPOINT_POLICY,
-      store: attempt.blobs,
-      send: (message) => {
-        attempt.said.push(message)
-        attempt.#listener()
+      runtime: where.runtime,
+      spec: {
+        names,
+        parallelism,
+        maxParallelism: 128,
+        baseDirectory: '.',
+        restored,
+        dropped: [],
+        checkpoint: DEFAULT_CHECKPOINT_POLICY,
+        splits: await shareSplits({ ...where, graph, job: 'job', parallelism, restored, dropped: [] }),
       },
-      signal: attempt.#abort.signal,
+      port: {
+        store: attempt.blobs,
+        send: (task, message) => {
+          const said = collection.take(task, message)
+          if (said !== undefined) attempt.#hear(said)
+        },
+        signal: attempt.#abort.signal,
+      },
     })
+    if (attempt.#exhausted.length > 0) attempt.#endSources()
     return attempt
   }
 
-  get task(): Task {
-    if (this.#task === undefined) throw new Error('not started')
-    return this.#task
+  /** All of them, as if they were one. */
+  get task(): { handle(message: ToTask): void; dispose(): Promise<void> } {
+    const tasks = this.#tasks
+    if (tasks === undefined) throw new Error('not started')
+    return { handle: (message) => tasks.tell(message), dispose: () => tasks.dispose() }
+  }
+
+  readonly #exhausted: string[] = []
+
+  /** A coordinator ends a source while no checkpoint is in flight; here it does so at once. */
+  #hear(said: FromTasks): void {
+    this.said.push(said)
+    if (said.kind === 'source-exhausted') {
+      this.#exhausted.push(said.source)
+      if (this.#tasks !== undefined) this.#endSources()
+    }
+    this.#listener()
+  }
+
+  #endSources(): void {
+    for (const source of this.#exhausted.splice(0)) this.#tasks?.tell({ kind: 'end', source })
   }
 
   /** The first message of this kind (of this checkpoint), said or to come. */
-  async heard<Kind extends FromTask['kind']>(
+  async heard<Kind extends FromTasks['kind']>(
     kind: Kind,
     checkpoint?: number,
-  ): Promise<Extract<FromTask, { kind: Kind }>> {
-    const isIt = (one: FromTask): one is Extract<FromTask, { kind: Kind }> =>
+  ): Promise<Extract<FromTasks, { kind: Kind }>> {
+    const isIt = (one: FromTasks): one is Extract<FromTasks, { kind: Kind }> =>
       one.kind === kind && (checkpoint === undefined || ('checkpoint' in one && one.checkpoint === checkpoint))
-    const { promise, resolve, reject } = Promise.withResolvers<Extract<FromTask, { kind: Kind }>>()
+    const { promise, resolve, reject } = Promise.withResolvers<Extract<FromTasks, { kind: Kind }>>()
     const look = (): void => {
       const found = this.said.find(isIt)
       if (found !== undefined) resolve(found)
@@ -145,7 +181,7 @@ export class TestAttempt implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#abort.abort(new Error('the test is over'))
-    await this.#task?.dispose()
+    await this.#tasks?.dispose()
   }
 }
 
@@ -169,4 +205,10 @@ export async function until(isTrue: () => boolean): Promise<void> {
     if (runtime.clock.monotonicMs() - startedAtMs > DEADLINE_MS) throw new Error(`never: ${isTrue.toString()}`)
     await runtime.timers.yieldToEventLoop()
   }
+}
+
+export function splitsOf({ operators }: Manifest): Extract<ToTask, { kind: 'retained' }>['splits'] {
+  return Object.fromEntries(
+    operators.flatMap(({ operator, splits }) => (splits === undefined ? [] : [[operator, splits]])),
+  )
 }

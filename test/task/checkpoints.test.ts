@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { TaskFailure } from '../../engine/api/index.ts'
 import type { Manifest } from '../../engine/checkpoint/manifest.ts'
 import { list, value } from '../../engine/graph/descriptors.ts'
-import { graphOf, MemoryBlobs, positionIn, preparedIn, TestAttempt, until, valuesIn } from './attempt.ts'
+import { graphOf, MemoryBlobs, positionIn, splitsOf, preparedIn, TestAttempt, until, valuesIn } from './attempt.ts'
 import { Gate, MemorySink, MemorySource } from './in-memory.ts'
 
 const numbers = (count: number, from = 0): number[] => Array.from({ length: count }, (_, index) => from + index)
@@ -41,7 +41,7 @@ test('positions, output and state of a checkpoint are of the same moment, and a 
   expect(manifest.operators.find((one) => one.operator === 'out')?.writerState?.entries).toEqual([
     Buffer.from('20').toString('base64'),
   ])
-  expect(manifest.operators.map((one) => one.ended)).toEqual([false, false, false, false])
+  expect(manifest.operators.map((one) => one.ended)).toEqual([false, false, false])
   gate.open()
   await until(() => sink.written.length === 25)
 })
@@ -135,7 +135,12 @@ test('an abandoned checkpoint that prepares late is carried by the next one, nev
   late.open()
   const { operators } = await attempt.heard('acknowledged', 4)
   expect(preparedIn(operators, 'out').map((one) => one.values.length)).toEqual([10, 20])
-  expect(attempt.said.map((one) => one.kind)).toEqual(['acknowledged', 'input-ended', 'acknowledged'])
+  expect(attempt.said.map((one) => one.kind)).toEqual([
+    'acknowledged',
+    'source-exhausted',
+    'input-ended',
+    'acknowledged',
+  ])
   await expectCounts(attempt.manifest(4, operators), attempt.blobs, 30)
 })
 
@@ -246,7 +251,7 @@ test('acknowledges to the source what the oldest retained checkpoint holds, and 
   const first = await attempt.complete(1, null)
   await attempt.heard('input-ended')
   const second = await attempt.complete(2, 1)
-  attempt.task.handle({ kind: 'retained', oldest: second })
+  attempt.task.handle({ kind: 'retained', splits: splitsOf(second) })
   await until(() => source.acknowledged.length > 0)
   expect(source.acknowledged).toEqual([{ split: { id: 'a' }, position: 10 }])
   const sink = new MemorySink()

@@ -26,7 +26,6 @@ test('every kind of operator does its work, and a stream may branch', async () =
   await attempt.heard('input-ended')
   expect(all.written).toEqual(['n0', 'n0', 'n1', 'n1', 'n2', 'n2', 'n3', 'n3'])
   expect(odd.written).toEqual([1, 1, 3, 3])
-  expect(attempt.task.stats).toEqual({ records: 4, skipped: 0 })
 })
 
 test('closing output comes from the top down, once, and not again after a restore (F24)', async () => {
