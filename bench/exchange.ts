@@ -128,7 +128,7 @@ async function bare([a, b]: readonly [Socket, Socket], batches: readonly Batch[]
   const packr = new Packr(options)
   const unpackr = new Unpackr(options)
   let sum = 0
-  let held = Buffer.alloc(0)
+  let held: Buffer = Buffer.alloc(0)
   b.on('data', (chunk: Buffer) => {
     const bytes = held.length === 0 ? chunk : Buffer.concat([held, chunk])
     let at = 0

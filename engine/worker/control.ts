@@ -104,9 +104,12 @@ export class Control<Tell, Ask> {
 /** The other side is a process of the same package: what its messages hold is its word, that they are messages is checked. */
 function parse({ kind, payload }: Frame): Message {
   if (kind !== 'control') throw new ProtocolError(`a ${kind} frame on the control connection`)
+  let message: unknown
   try {
-    return JSON.parse(payload.toString('utf8')) as Message
+    message = JSON.parse(payload.toString('utf8'))
   } catch (cause) {
     throw new ProtocolError(`a control message of ${payload.length} bytes is not JSON`, { cause })
   }
+  if (typeof message === 'object' && message !== null) return message as Message
+  throw new ProtocolError(`${JSON.stringify(message)} is no message`)
 }

@@ -7,7 +7,7 @@
  * - What one worker reports of another one (a lost connection) is blamed on the other's death where it dies of it.
  * - Names of blobs that a worker wrote are settled when it says so, or when it is gone.
  */
-import { assert, TaskFailure, type Logger, type Timers } from '../api/index.ts'
+import { TaskFailure, type Logger, type Timers } from '../api/index.ts'
 import type { AttemptSpec, BlobPort, HostPort, TaskGroup, TaskId } from '../task/host.ts'
 import type { FromTask, ToTask } from '../task/messages.ts'
 import { workerOf } from './channel-numbers.ts'
@@ -29,6 +29,7 @@ export interface AnnouncedBlob {
 
 export interface HostedAttemptOptions {
   readonly nonce: string
+  readonly names: AttemptSpec['names']
   /** In the order of their numbers; ready. */
   readonly workers: readonly WorkerProcess[]
   readonly tasks: readonly TaskId[]
@@ -49,6 +50,7 @@ export class HostedAttempt implements TaskGroup {
   #isOpen = false
   /** Nobody is interested any more in what fails. */
   #isOver = false
+  #named = 0
   #isDisposed = false
   #disposed: Promise<void> | undefined
 
@@ -104,8 +106,7 @@ export class HostedAttempt implements TaskGroup {
   announce(worker: number, { operator, nonce }: AskCoordinator): BlobName {
     if (nonce !== this.nonce || this.#disposed !== undefined) throw new TaskFailure('the attempt is over')
     const { store } = this.#options.port
-    assert(namesBlobs(store), () => 'this coordinator has no names for blobs that others write')
-    const announced = store.announceBlob(operator)
+    const announced = namesBlobs(store) ? store.announceBlob(operator) : this.#nameOf(operator)
     const names = this.#announced.get(worker) ?? new Map<string, AnnouncedBlob>()
     this.#announced.set(worker, names.set(announced.key, announced))
     return { key: announced.key }
@@ -155,6 +156,14 @@ export class HostedAttempt implements TaskGroup {
     await Promise.race([disposed, late])
     alarm.abort()
     if (worker.isDead) await worker.gone
+  }
+
+  /** Where the coordinator has no names to give: what becomes of no use is deleted with its generation, by the next start. */
+  #nameOf(operator: string): AnnouncedBlob {
+    const { job, generation } = this.#options.names
+    this.#named += 1
+    const prefix = `${job}/blob/${String(generation).padStart(8, '0')}/`
+    return { key: `${prefix}${this.nonce.slice(0, 8)}-${this.#named}-${operator}`, settled: () => undefined }
   }
 
   readonly #onAbort = (): void => {

@@ -74,6 +74,7 @@ export class WorkerHost implements TaskHost {
     const workers = await this.#ready(port.signal)
     const attempt = new HostedAttempt({
       nonce: runtime.random.token(32),
+      names: spec.names,
       workers,
       tasks: tasksOf(taskGraphOf(graph.nodes, spec.parallelism)),
       port,
@@ -149,7 +150,7 @@ export class WorkerHost implements TaskHost {
       const heardMs = Math.min(nowMs - lastMs, LONGEST_LOOK_MS)
       lastMs = nowMs
       const { silenceMs, startMs } = this.#limits
-      for (const worker of [...this.#workers]) worker.silent(heardMs, worker.wasReady ? silenceMs : startMs)
+      for (const worker of this.#workers) worker.silent(heardMs, worker.wasReady ? silenceMs : startMs)
     }
   }
 

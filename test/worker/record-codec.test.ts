@@ -15,6 +15,21 @@ function there(values: readonly unknown[]): readonly unknown[] {
   return decodeBatch(payloadOf({ values, timestamps: values.map(() => NO_TIMESTAMP) })).values
 }
 
+/** Bytes may come back as another kind of array of bytes. */
+function comparable(value: unknown): unknown {
+  return value instanceof Uint8Array ? ['bytes', ...value] : value
+}
+
+/** The name of the error that came of it. */
+function outcomeOf(act: () => unknown): string {
+  try {
+    act()
+    return 'none'
+  } catch (error) {
+    return error instanceof Error ? error.name : String(error)
+  }
+}
+
 const plain = fc.anything({
   withBigInt: true,
   withDate: true,
@@ -62,10 +77,7 @@ test.each([
 ])('%s survive', (_, values) => {
   const arrived = there(values)
   expect(arrived).toHaveLength(values.length)
-  for (const [index, value] of values.entries()) {
-    if (value instanceof Uint8Array) expect(Buffer.from(arrived[index] as Uint8Array)).toEqual(Buffer.from(value))
-    else expect(arrived[index]).toEqual(value)
-  }
+  expect(arrived.map(comparable)).toEqual(values.map(comparable))
 })
 
 test.each([
@@ -106,11 +118,7 @@ test('bytes that are no batch are an error of the protocol', () => {
   for (let length = 0; length < good.length; length += 1) expect(() => decodeBatch(cut(length))).toThrow(ProtocolError)
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 60 }), (noise) => {
-      try {
-        decodeBatch(Buffer.from(noise))
-      } catch (error) {
-        expect(error).toBeInstanceOf(ProtocolError)
-      }
+      expect(['none', 'ProtocolError']).toContain(outcomeOf(() => decodeBatch(Buffer.from(noise))))
     }),
   )
 })
