@@ -52,6 +52,8 @@ export interface AttemptOptions {
   readonly generation?: number
   readonly runtime?: Runtime
   readonly parallelism?: number
+  /** Sources are told to end as soon as they are exhausted; default true. */
+  readonly endsSources?: boolean
 }
 
 export class TestAttempt implements AsyncDisposable {
@@ -65,6 +67,7 @@ export class TestAttempt implements AsyncDisposable {
   private constructor(options: AttemptOptions) {
     this.blobs = options.blobs ?? new MemoryBlobs()
     this.generation = options.generation ?? 1
+    this.#endsSources = options.endsSources ?? true
   }
 
   static async start(graph: JobGraph, options: AttemptOptions = {}): Promise<TestAttempt> {
@@ -96,7 +99,7 @@ export class TestAttempt implements AsyncDisposable {
         signal: attempt.#abort.signal,
       },
     })
-    if (attempt.#exhausted.length > 0) attempt.#endSources()
+    if (attempt.#endsSources) attempt.endSources()
     return attempt
   }
 
@@ -108,19 +111,22 @@ export class TestAttempt implements AsyncDisposable {
   }
 
   readonly #exhausted: string[] = []
+  readonly #endsSources: boolean
 
   /** A coordinator ends a source while no checkpoint is in flight; here it does so at once. */
   #hear(said: FromTasks): void {
     this.said.push(said)
     if (said.kind === 'source-exhausted') {
       this.#exhausted.push(said.source)
-      if (this.#tasks !== undefined) this.#endSources()
+      if (this.#endsSources) this.endSources()
     }
     this.#listener()
   }
 
-  #endSources(): void {
-    for (const source of this.#exhausted.splice(0)) this.#tasks?.tell({ kind: 'end', source })
+  endSources(): void {
+    const tasks = this.#tasks
+    if (tasks === undefined) return
+    for (const source of this.#exhausted.splice(0)) tasks.tell({ kind: 'end', source })
   }
 
   /** The first message of this kind (of this checkpoint), said or to come. */

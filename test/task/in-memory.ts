@@ -121,11 +121,12 @@ export class MemorySink implements Sink<unknown, Prepared, number> {
   ): Promise<SinkWriter<unknown, Prepared, number>> {
     this.restored = restored
     let epoch: unknown[] = []
-    let count = restored[0] ?? 0
+    let preparing = 0
+    let count = restored.reduce((sum, one) => sum + one, 0)
     return {
       overlapsPrepare: this.overlapsPrepare,
       write: (batch) => {
-        if (this.preparing > 0 && !this.overlapsPrepare) throw new Error('written to while preparing')
+        if (preparing > 0 && !this.overlapsPrepare) throw new Error('written to while preparing')
         if (batch.values.length !== batch.timestamps.length) throw new Error('a batch of two lengths')
         epoch.push(...batch.values)
         this.written.push(...batch.values)
@@ -136,8 +137,10 @@ export class MemorySink implements Sink<unknown, Prepared, number> {
         const prepared = { name: context.nextName(), values: epoch, endOfInput }
         epoch = []
         this.preparing += 1
+        preparing += 1
         await this.beforePrepared()
         this.preparing -= 1
+        preparing -= 1
         return prepared.values.length === 0 ? [] : [prepared]
       },
       snapshot: () => [count],
