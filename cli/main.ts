@@ -21,6 +21,7 @@ const RUN_EXAMPLES = `
 Examples:
   sluice run job.ts --set input='data/*.ndjson' --set output=out
   sluice run job.ts                       goes on from the last checkpoint, with the settings of the last run
+  sluice run job.ts --workers 4           tasks in four processes; one that dies is replaced
   sluice run job.ts --restore 41 --accept-duplicates
   sluice run job.ts --drop old-totals     the job was edited, "old-totals" is no more`
 
@@ -73,6 +74,7 @@ function createProgram(end: (code: number) => void): Command {
     )
     .option('--accept-loss <checkpoint>', 'go on although commits of this checkpoint are lost')
     .option('--drop <operator>', 'give up the checkpointed part of an operator that is gone; repeatable', collect)
+    .option('--workers <n>', 'run the tasks in so many processes of their own; default: all in this one')
     .option('--take-over', 'fence a run that still lives')
     .option('--json', 'events as JSON lines on stdout, logs as JSON lines on stderr')
     .action(async (job: string, flags: RunFlags) => end(await (await import('./run.ts')).run(job, flags)))

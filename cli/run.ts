@@ -11,6 +11,7 @@ import { parseCheckpoint, parseRestore, parseSettings } from './arguments.ts'
 import { codeIdentity } from './code-identity.ts'
 import { loadJob } from './load-job.ts'
 import { createReporter, type Reporter } from './reporter.ts'
+import { createWorkerHost, parseWorkers } from './workers.ts'
 
 export interface RunFlags {
   readonly store: string
@@ -21,6 +22,7 @@ export interface RunFlags {
   readonly drop?: readonly string[]
   readonly takeOver?: boolean
   readonly json?: boolean
+  readonly workers?: string
 }
 
 export async function run(jobFile: string, flags: RunFlags): Promise<number> {
@@ -48,16 +50,21 @@ async function runFile(jobFile: string, flags: RunFlags, { reporter, stopSignal 
   const settings = parseSettings(flags.set ?? [])
   const restore = parseRestore(flags.restore)
   const acceptLoss = flags.acceptLoss === undefined ? null : parseCheckpoint(flags.acceptLoss, '--accept-loss')
+  const workers = flags.workers === undefined ? undefined : parseWorkers(flags.workers)
   const { definition, file } = await loadJob(jobFile)
   const identity = await codeIdentity(file)
   await using store = await openStore(flags.store)
   await using holder = await createHolder()
+  const runtime = nodeRuntime(reporter.logger)
+  const baseDirectory = process.cwd()
+  const surroundings = { file, codeIdentity: identity, store: flags.store, baseDirectory, runtime }
   return await runJob({
     definition,
     settings,
     store,
-    runtime: nodeRuntime(reporter.logger),
-    baseDirectory: process.cwd(),
+    runtime,
+    ...(workers === undefined ? {} : { createHost: (built) => createWorkerHost({ ...surroundings, workers }, built) }),
+    baseDirectory,
     codeIdentity: identity,
     holder: holder.identity,
     isHolderAlive: (other) => isHolderAlive(other, holder.identity),
