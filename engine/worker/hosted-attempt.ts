@@ -120,6 +120,7 @@ export class HostedAttempt implements TaskGroup {
       for (const announced of this.#announced.get(worker)?.values() ?? []) announced.settled()
       this.#announced.delete(worker)
     })
+    if (this.#isOver) return 'no part of it'
     this.#fail(worker, error)
     return 'failed'
   }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const COMMAND = fileURLToPath(new URL('../../bin/sluice.mjs', import.meta.url))
+export const COMMAND = fileURLToPath(new URL('../../bin/sluice.mjs', import.meta.url))
 export const QUICKSTART = fileURLToPath(new URL('../../examples/quickstart/job.ts', import.meta.url))
 export const ENDLESS = fileURLToPath(new URL('endless.job.ts', import.meta.url))
 

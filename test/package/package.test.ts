@@ -80,6 +80,11 @@ test('a job file runs by its command, and its status is there', () => {
   expect(JSON.parse(sluice('status', 'installed', '--json').stdout)).toMatchObject({ state: 'FINISHED' })
 })
 
+test('its command starts workers that run the same package', () => {
+  const { status, stderr } = sluice('run', 'job.ts', '--workers', '2', '--store', 'workers')
+  expect({ status, stderr }).toEqual({ status: 0, stderr: expect.stringMatching(/finished\n$/) })
+})
+
 test('its types fit a strict project', () => {
   writeFileSync(join(user, 'typed.ts'), JOB)
   const compilerOptions = {
