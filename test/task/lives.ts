@@ -120,14 +120,14 @@ async function attempt(world: World, life: Life, { createGraph, mutant = honest 
     if (random() < 0.2) {
       faults.abandoned += 1
       await turns(Math.floor(random() * 10))
-      task.task.handle({ kind: 'given-up', checkpoint })
+      // Of a slow network the barrier of the next one may come first.
+      if (random() < 0.5) task.task.handle({ kind: 'given-up', checkpoint })
       continue
     }
     const answer = await resolved(task, checkpoint)
     if (answer === undefined || random() < 0.1) {
       if (answer === undefined) faults.declined += 1
       else faults.late += 1
-      // Of a slow network a newer barrier may come first.
       if (random() < 0.5) task.task.handle({ kind: 'given-up', checkpoint })
       continue
     }
