@@ -74,6 +74,10 @@ function createProgram(end: (code: number) => void): Command {
     .option('--accept-loss <checkpoint>', 'go on although commits of this checkpoint are lost')
     .option('--drop <operator>', 'give up the checkpointed part of an operator that is gone; repeatable', collect)
     .option('--take-over', 'fence a run that still lives')
+    .option(
+      '--parallelism <number>',
+      'subtasks of each operator that names no number of its own (default: what the job says, or 1)',
+    )
     .option('--json', 'events as JSON lines on stdout, logs as JSON lines on stderr')
     .action(async (job: string, flags: RunFlags) => end(await (await import('./run.ts')).run(job, flags)))
   program

@@ -62,8 +62,8 @@ export function splitList<T>(): SplitListDescriptor<T> {
 }
 
 /**
- * A list of a subtask's own. After a restore at another parallelism every subtask gets the entries of all subtasks, and has to pick what is
- * its own: what all of them keep is there once per subtask the next time.
+ * A list of which every subtask sees all entries after a restore, at whatever parallelism; each of them is then kept by one subtask, so they
+ * do not multiply. `add` adds to what this subtask keeps; `set` and `clear` put what is given in the place of it, and of what it sees.
  */
 export function unionList<T>(): UnionListDescriptor<T> {
   return { kind: 'union-list' }

@@ -180,7 +180,7 @@ test('output is that of one uninterrupted run, in order per key, at changing par
     for (const name of Object.keys(total) as (keyof typeof total)[]) total[name] += world.faults[name]
   }
   expect(facts).toBeGreaterThan(SEEDS * 400)
-  expect(Math.min(...Object.values(total)), JSON.stringify(total)).toBeGreaterThanOrEqual(20)
+  expect(Math.min(...Object.values(total))).toBeGreaterThanOrEqual(20)
 })
 
 const stateOfOneSubtaskLost: Mutant = (operators) =>
@@ -210,6 +210,7 @@ test('a barrier may come before the word that its base has completed: nothing of
   const records = Array.from({ length: keys }, (_, index) => index)
   const source = new MemorySource({ a: [...records, ...records.slice(0, 10), ...records.slice(0, 10)] })
   source.batchSize = () => 1_000
+  source.endless = true
   const gates = [new Gate(), new Gate()]
   let polls = 0
   const build = (from: MemorySource, sink: MemorySink): JobGraph =>

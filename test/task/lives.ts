@@ -94,10 +94,11 @@ export function slowSink({ random }: World): MemorySink {
 }
 
 /** One attempt; true when the job has ended, false after a crash. */
-async function attempt(world: World, life: Life, { createGraph, mutant = honest }: Lives): Promise<boolean> {
+async function attempt(world: World, life: Life, lives: Lives): Promise<boolean> {
+  const { mutant = honest } = lives
   const { random, blobs, faults } = world
   for (const source of world.sources) source.readerPositions.clear()
-  await using task = await TestAttempt.start(createGraph(world), {
+  await using task = await TestAttempt.start(lives.createGraph(world), {
     blobs,
     restored: life.restored,
     generation: life.generation,
