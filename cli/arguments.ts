@@ -2,6 +2,7 @@
  * Texts of the command line to values; what cannot be read is refused with how to write it.
  */
 import { TerminalError } from '../engine/api/index.ts'
+import { MAX_PARALLELISM } from '../engine/graph/plan.ts'
 
 /** @throws TerminalError when one is not `name=value`, or a name is given two values */
 export function parseSettings(given: readonly string[]): Readonly<Record<string, string>> {
@@ -31,4 +32,11 @@ export function parseCheckpoint(text: string, flag: string): number {
   if (/^[0-9]+$/.test(text) && Number.isSafeInteger(number) && number > 0) return number
   const words = flag === '--restore' ? ', latest or none' : ''
   throw new TerminalError(`${flag} ${text}: give the number of a checkpoint${words}`)
+}
+
+/** @throws TerminalError */
+export function parseParallelism(text: string): number {
+  const number = Number(text)
+  if (/^[0-9]+$/.test(text) && number >= 1 && number <= MAX_PARALLELISM) return number
+  throw new TerminalError(`--parallelism ${text}: give a number from 1 to ${MAX_PARALLELISM}`)
 }

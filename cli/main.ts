@@ -76,13 +76,18 @@ function createProgram(end: (code: number) => void): Command {
     .option('--drop <operator>', 'give up the checkpointed part of an operator that is gone; repeatable', collect)
     .option('--workers <n>', 'run the tasks in so many processes of their own; default: all in this one')
     .option('--take-over', 'fence a run that still lives')
+    .option(
+      '--parallelism <number>',
+      'subtasks of each operator that names no number of its own (default: what the job says, or 1)',
+    )
     .option('--json', 'events as JSON lines on stdout, logs as JSON lines on stderr')
     .action(async (job: string, flags: RunFlags) => end(await (await import('./run.ts')).run(job, flags)))
   program
     .command('plan')
-    .description('print the graph of a job: operators, edges, the guarantee of each path')
+    .description('print the graph of a job: operators, edges, the guarantee of each path, the tasks it runs as')
     .argument('<job>', 'the job file (job.ts)')
     .option('--set <key=value>', 'a setting of the job; repeatable', collect)
+    .option('--parallelism <n>', 'subtasks of operators that name no number; left out: what the job says')
     .option('--json', 'as JSON')
     .action(async (job: string, flags: PlanFlags) => (await import('./plan.ts')).plan(job, flags))
   program

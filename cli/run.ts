@@ -7,7 +7,7 @@ import { runJob, type RunEnd } from '../engine/coordinator/run-job.ts'
 import { exitCodeOf } from '../engine/host/exit-code.ts'
 import { createHolder, isHolderAlive } from '../engine/host/holder.ts'
 import { nodeRuntime } from '../engine/host/node-runtime.ts'
-import { parseCheckpoint, parseRestore, parseSettings } from './arguments.ts'
+import { parseCheckpoint, parseParallelism, parseRestore, parseSettings } from './arguments.ts'
 import { codeIdentity } from './code-identity.ts'
 import { loadJob } from './load-job.ts'
 import { createReporter, type Reporter } from './reporter.ts'
@@ -21,6 +21,7 @@ export interface RunFlags {
   readonly acceptLoss?: string
   readonly drop?: readonly string[]
   readonly takeOver?: boolean
+  readonly parallelism?: string
   readonly json?: boolean
   readonly workers?: string
 }
@@ -73,6 +74,7 @@ async function runFile(jobFile: string, flags: RunFlags, { reporter, stopSignal 
     acceptLoss,
     drop: flags.drop ?? [],
     takeOver: flags.takeOver ?? false,
+    ...(flags.parallelism === undefined ? {} : { parallelism: parseParallelism(flags.parallelism) }),
     stopSignal,
     onEvent: (event) => reporter.event(event),
   })

@@ -1,12 +1,16 @@
 /** The public entry of Sluice: job definitions, formats, and the contracts for authors of sources, sinks and stores. */
 export * from './api/index.ts'
 export {
+  broadcastMap,
   list,
   map,
+  splitList,
+  unionList,
   value,
   type DeepReadonly,
   type ListState,
   type MapState,
+  type ReadonlyMapState,
   type ValueState,
 } from './graph/descriptors.ts'
 export { buildJob, defineJob, type BuiltJob, type JobDefinition } from './graph/define-job.ts'
@@ -14,10 +18,26 @@ export type { Plan, PlanEdge, PlanOperator, PlanPath } from './graph/plan.ts'
 export type { Settings } from './graph/settings.ts'
 export {
   type,
+  type BroadcastConnectedStreams,
+  type BroadcastContext,
+  type BroadcastFunction,
+  type BroadcastStream,
+  type ConnectedStreams,
+  type ConnectFunction,
+  type Emitter,
   type Flow,
+  type KeyedBroadcastConnectedStreams,
+  type KeyedBroadcastFunction,
+  type KeyedConnectedStreams,
+  type KeyedConnectFunction,
   type KeyedStream,
+  type OperatorContext,
+  type OperatorFunction,
+  type OperatorOptions,
+  type OperatorStream,
   type ProcessContext,
   type ProcessFunction,
+  type RecordContext,
   type Stream,
   type Type,
 } from './graph/stream.ts'

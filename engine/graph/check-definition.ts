@@ -3,6 +3,7 @@
  */
 import { parseJobId, TerminalError } from '../api/index.ts'
 import type { RestartStrategy } from '../checkpoint/restart.ts'
+import { checkParallelism } from './check-operator.ts'
 import type { JobDefinition } from './define-job.ts'
 
 interface Limits {
@@ -43,6 +44,7 @@ const MEMBERS: Readonly<Record<keyof JobDefinition, true>> = {
   checkpoint: true,
   restart: true,
   guarantee: true,
+  parallelism: true,
   build: true,
 }
 
@@ -51,7 +53,7 @@ const GUARANTEES: readonly string[] = ['exactly-once', 'idempotent', 'at-least-o
 /** @throws TerminalError naming the member and what it may be */
 export function checkDefinition(definition: JobDefinition): void {
   parseJobId(definition.id)
-  const { id, checkpoint = {}, restart, guarantee } = definition
+  const { id, checkpoint = {}, restart, guarantee, parallelism } = definition
   const unknown = Object.keys(definition).find((name) => !Object.hasOwn(MEMBERS, name))
   if (unknown !== undefined) {
     throw new TerminalError(`job "${id}": ${unknown} is unknown; known are ${Object.keys(MEMBERS).join(', ')}`)
@@ -59,6 +61,7 @@ export function checkDefinition(definition: JobDefinition): void {
   if (guarantee !== undefined && !GUARANTEES.includes(guarantee)) {
     throw new TerminalError(`job "${id}": guarantee ${show(guarantee)} is not one of ${GUARANTEES.join(', ')}`)
   }
+  if (parallelism !== undefined) checkParallelism(`job "${id}"`, parallelism)
   checkObject(`job "${id}": checkpoint`, checkpoint)
   checkNumbers(`job "${id}": checkpoint`, checkpoint, CHECKPOINT)
   if (restart === undefined) return

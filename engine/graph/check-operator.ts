@@ -3,10 +3,23 @@
  * version of a connector. A mistake is told with the operator's id, not by a crash at the first record.
  */
 import { TerminalError } from '../api/index.ts'
+import type { ConnectNode, OperatorStateDescriptor, ProcessNode, StateDescriptor } from './job-graph.ts'
+import { MAX_PARALLELISM } from './plan.ts'
 
 /** A state name is part of what a checkpoint holds. */
 const STATE_NAME = /^[A-Za-z_][A-Za-z0-9_-]{0,99}$/
-const STATE_KINDS: readonly unknown[] = ['value', 'list', 'map']
+/** Part of the id of the node that reads it. */
+const SIDE_NAME = /^[A-Za-z0-9_]+(?:-[A-Za-z0-9_]+)*$/
+
+/** What may be declared where, and how. */
+const KEYED = { kinds: ['value', 'list', 'map'], cure: 'declare it with value(() => …), list() or map()' }
+const OPERATOR = {
+  kinds: ['split-list', 'union-list'],
+  cure: 'without a keyBy, declare it with splitList() or unionList()',
+}
+const BROADCAST = { kinds: ['broadcast-map'], cure: 'declare it with broadcastMap()' }
+
+type Call = (value: unknown, context: unknown) => void
 
 export function checkFunction(kind: string, id: string, given: unknown): void {
   if (typeof given !== 'function') throw new TerminalError(`${kind} "${id}" needs a function, not ${nameOf(given)}`)
@@ -20,28 +33,127 @@ export function checkSink(id: string, sink: unknown): void {
   checkMembers('sink', id, sink, ['validate', 'scope', 'createWriter', 'createCommitter'])
 }
 
-export function checkProcess(id: string, process: unknown): void {
+/** Subtasks are numbered, and share the key groups: there are never more of them. `what` names the one who asks. */
+export function checkParallelism(what: string, parallelism: unknown): void {
+  const isWhole = typeof parallelism === 'number' && Number.isInteger(parallelism)
+  if (isWhole && parallelism >= 1 && parallelism <= MAX_PARALLELISM) return
+  throw new TerminalError(
+    `${what}: parallelism is ${show(parallelism)}; it must be a whole number from 1 to ${MAX_PARALLELISM}`,
+  )
+}
+
+/** The options as a part of a node. */
+export function checkOptions(kind: string, id: string, options: unknown): { readonly parallelism?: number } {
+  if (options === undefined) return {}
+  if (!isObject(options)) throw new TerminalError(`options of ${kind} "${id}" are ${nameOf(options)}, not an object`)
+  const unknown = Object.keys(options).find((name) => name !== 'parallelism')
+  if (unknown !== undefined) {
+    throw new TerminalError(`option ${unknown} of ${kind} "${id}" is unknown; known is parallelism`)
+  }
+  const parallelism: unknown = 'parallelism' in options ? options.parallelism : undefined
+  if (parallelism === undefined) return {}
+  checkParallelism(`${kind} "${id}"`, parallelism)
+  return { parallelism: parallelism as number }
+}
+
+export function checkSideOutput(id: string, output: unknown): void {
+  const name: unknown = isObject(output) && 'name' in output ? output.name : undefined
+  if (typeof name === 'string' && SIDE_NAME.test(name)) return
+  const given = name === undefined ? nameOf(output) : `named ${show(name)}`
+  throw new TerminalError(
+    `a side output behind "${id}" is ${given}: make it with sideOutput('name'), of letters, digits, "_" and inner "-"`,
+  )
+}
+
+/** @returns what of a node comes from it */
+export function checkProcess(
+  id: string,
+  process: unknown,
+  isKeyed: boolean,
+): Pick<ProcessNode, 'state' | 'operatorState' | 'onRecord' | 'onEnd'> {
   checkMembers('process', id, process, ['onRecord'])
-  if ('onEnd' in process && process.onEnd !== undefined) checkFunction('onEnd of process', id, process.onEnd)
-  const state: unknown = 'state' in process ? process.state : undefined
-  if (state === undefined) return
-  if (!isObject(state)) throw new TerminalError(`state of process "${id}" is ${nameOf(state)}, not an object of state`)
+  return {
+    state: isKeyed ? checkState<StateDescriptor>('process', id, memberOf(process, 'state'), KEYED) : {},
+    operatorState: isKeyed ? {} : checkState('process', id, memberOf(process, 'state'), OPERATOR),
+    onRecord: callOf(process, 'onRecord'),
+    ...checkEnd('process', id, process),
+  }
+}
+
+/** @returns what of a node comes from it */
+export function checkConnect(
+  id: string,
+  process: unknown,
+  { isKeyed, isBroadcast }: { readonly isKeyed: boolean; readonly isBroadcast: boolean },
+): Pick<ConnectNode, 'state' | 'operatorState' | 'onFirst' | 'onSecond' | 'onEnd'> {
+  const [first, second] = isBroadcast ? (['onRecord', 'onBroadcast'] as const) : (['onFirst', 'onSecond'] as const)
+  checkMembers('connect', id, process, [first, second])
+  const state = memberOf(process, 'state')
+  if (isBroadcast && !isKeyed && state !== undefined) {
+    throw new TerminalError(`connect "${id}" has state besides broadcast state; key its first input, or leave it out`)
+  }
+  return {
+    state: isKeyed ? checkState<StateDescriptor>('connect', id, state, KEYED) : {},
+    operatorState: isBroadcast
+      ? checkBroadcast(id, memberOf(process, 'broadcast'))
+      : isKeyed
+        ? {}
+        : checkState('connect', id, state, OPERATOR),
+    onFirst: callOf(process, first),
+    onSecond: callOf(process, second),
+    ...checkEnd('connect', id, process),
+  }
+}
+
+/** By it the operator is known to have a broadcast input. */
+function checkBroadcast(id: string, given: unknown): Readonly<Record<string, OperatorStateDescriptor>> {
+  const broadcast = checkState<OperatorStateDescriptor>('connect', id, given, BROADCAST)
+  if (Object.keys(broadcast).length > 0) return broadcast
+  throw new TerminalError(`connect "${id}" has no broadcast state: declare it as broadcast: { name: broadcastMap() }`)
+}
+
+function checkState<Descriptor = OperatorStateDescriptor>(
+  kind: string,
+  id: string,
+  state: unknown,
+  { kinds, cure }: { readonly kinds: readonly unknown[]; readonly cure: string },
+): Readonly<Record<string, Descriptor>> {
+  if (state === undefined) return {}
+  if (!isObject(state)) throw new TerminalError(`state of ${kind} "${id}" is ${nameOf(state)}, not an object of state`)
   for (const [name, descriptor] of Object.entries(state) as readonly (readonly [string, unknown])[]) {
     if (!STATE_NAME.test(name)) {
-      throw new TerminalError(`state ${JSON.stringify(name)} of process "${id}": use letters, digits, "_" and "-"`)
+      throw new TerminalError(`state ${JSON.stringify(name)} of ${kind} "${id}": use letters, digits, "_" and "-"`)
     }
-    if (isObject(descriptor) && 'kind' in descriptor && STATE_KINDS.includes(descriptor.kind)) continue
-    throw new TerminalError(
-      `state "${name}" of process "${id}" is ${nameOf(descriptor)}: declare it with value(() => …), list() or map()`,
-    )
+    const found = isObject(descriptor) ? memberOf(descriptor, 'kind') : undefined
+    if (found !== undefined && kinds.includes(found)) continue
+    const what = typeof found === 'string' ? `a ${found}` : nameOf(descriptor)
+    throw new TerminalError(`state "${name}" of ${kind} "${id}" is ${what}: ${cure}`)
   }
+  return state as Readonly<Record<string, Descriptor>>
+}
+
+function checkEnd(kind: string, id: string, process: object): { readonly onEnd?: (context: unknown) => void } {
+  const onEnd = memberOf(process, 'onEnd')
+  if (onEnd === undefined) return {}
+  checkFunction(`onEnd of ${kind}`, id, onEnd)
+  const end = onEnd as (context: unknown) => void
+  return { onEnd: (context) => end.call(process, context) }
+}
+
+/** What it returns is passed on: a promise is refused at the first record. */
+function callOf(owner: object, name: string): Call {
+  const call = memberOf(owner, name) as Call
+  return (value, context) => call.call(owner, value, context)
 }
 
 function checkMembers(kind: string, id: string, given: unknown, members: readonly string[]): asserts given is object {
   if (!isObject(given)) throw new TerminalError(`${kind} "${id}" is ${nameOf(given)}; was its function not called?`)
-  const owner = given as Readonly<Record<string, unknown>>
-  const missing = members.filter((name) => typeof owner[name] !== 'function')
+  const missing = members.filter((name) => typeof memberOf(given, name) !== 'function')
   if (missing.length > 0) throw new TerminalError(`${kind} "${id}" is no ${kind}: it lacks ${missing.join(', ')}`)
+}
+
+function memberOf(owner: object, name: string): unknown {
+  return (owner as Readonly<Record<string, unknown>>)[name]
 }
 
 function isObject(value: unknown): value is object {
@@ -51,4 +163,8 @@ function isObject(value: unknown): value is object {
 function nameOf(value: unknown): string {
   if (value === null) return 'null'
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`
+}
+
+function show(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : String(value)
 }

@@ -6,10 +6,11 @@ import { messageOf, TerminalError, type Guarantee } from '../api/index.ts'
 import type { RestartStrategy } from '../checkpoint/restart.ts'
 import type { CheckpointPolicy } from '../checkpoint/trigger.ts'
 import { checkDefinition } from './check-definition.ts'
+import { FlowBuilder } from './flow-builder.ts'
 import type { JobGraph, JobNode } from './job-graph.ts'
 import { canonicalText, planHashOf, planOf, weaker, type Plan } from './plan.ts'
 import { GivenSettings, type Settings } from './settings.ts'
-import { FlowBuilder, type Flow } from './stream.ts'
+import type { Flow } from './stream.ts'
 
 export { MAX_PARALLELISM } from './plan.ts'
 
@@ -24,6 +25,8 @@ export interface JobDefinition {
   readonly restart?: RestartStrategy
   /** What every path must give, default `exactly-once`; a job whose weakest hop gives less is refused. */
   readonly guarantee?: Guarantee
+  /** Subtasks of operators that name no parallelism, 1 to 128, default 1. State follows when it changes. */
+  readonly parallelism?: number
   /** Pure: the same graph each time, from the settings alone. */
   build(flow: Flow, settings: Settings): void
 }

@@ -1,8 +1,12 @@
 /**
- * Keyed state as a job declares it, and the handles a process function sees. Values are kept as msgpack: JSON values, undefined, bigint,
- * Date, Map, Set and bytes survive.
+ * State as a job declares it, and the handles a function sees. Values are kept as msgpack: JSON values, undefined, bigint, Date, Map, Set
+ * and bytes survive.
+ *
+ * - Keyed state, behind a `keyBy`: `value`, `list`, `map`. A key's state goes where the key goes, at any parallelism.
+ * - Operator state, without a key: `splitList`, `unionList`. Each subtask has its own.
+ * - Broadcast state, of what reads a broadcast stream: `broadcastMap`. All subtasks have the same.
  */
-import type { StateDescriptor } from './job-graph.ts'
+import type { OperatorStateDescriptor, StateDescriptor } from './job-graph.ts'
 
 declare const held: unique symbol
 
@@ -18,6 +22,21 @@ export interface MapDescriptor<K, V> extends StateDescriptor {
   readonly kind: 'map'
   readonly [held]?: readonly [K, V]
 }
+export interface SplitListDescriptor<T> extends OperatorStateDescriptor {
+  readonly kind: 'split-list'
+  readonly [held]?: T
+}
+export interface UnionListDescriptor<T> extends OperatorStateDescriptor {
+  readonly kind: 'union-list'
+  readonly [held]?: T
+}
+export interface BroadcastMapDescriptor<K, V> extends OperatorStateDescriptor {
+  readonly kind: 'broadcast-map'
+  readonly [held]?: readonly [K, V]
+}
+
+/** What the key of a map state may be. */
+type ElementKey = string | number | boolean | bigint
 
 /** One value per key; `initial` is what `get` answers before the first `set`, made anew each time and not stored. */
 export function value<T>(initial: () => T): ValueDescriptor<T> {
@@ -30,8 +49,32 @@ export function list<T>(): ListDescriptor<T> {
 }
 
 /** A map per key, each element stored on its own. */
-export function map<K extends string | number | boolean | bigint, V>(): MapDescriptor<K, V> {
+export function map<K extends ElementKey, V>(): MapDescriptor<K, V> {
   return { kind: 'map' }
+}
+
+/**
+ * A list of a subtask's own. After a restore at another parallelism the entries of all subtasks are dealt out anew: each is in one subtask,
+ * in whichever one. For what may be done by anybody: records that wait, shares of a work list.
+ */
+export function splitList<T>(): SplitListDescriptor<T> {
+  return { kind: 'split-list' }
+}
+
+/**
+ * A list of which every subtask sees all entries after a restore, at whatever parallelism; each of them is then kept by one subtask, so they
+ * do not multiply. `add` adds to what this subtask keeps; `set` and `clear` put what is given in the place of it, and of what it sees.
+ */
+export function unionList<T>(): UnionListDescriptor<T> {
+  return { kind: 'union-list' }
+}
+
+/**
+ * A map that is the same in all subtasks, because each of them gets every record of the broadcast stream and must make the same of it. At
+ * another parallelism each subtask starts with a copy of it.
+ */
+export function broadcastMap<K extends ElementKey, V>(): BroadcastMapDescriptor<K, V> {
+  return { kind: 'broadcast-map' }
 }
 
 /** What state hands out: a snapshot may be reading the same object, so it is replaced by `set`, never changed in place. */
@@ -77,12 +120,15 @@ export interface MapState<K, V> {
   clear(): void
 }
 
+/** A map that others change. */
+export type ReadonlyMapState<K, V> = Pick<MapState<K, V>, 'get' | 'has' | 'entries'>
+
 /** The handle of a descriptor. */
 export type StateOf<D> =
   D extends ValueDescriptor<infer T>
     ? ValueState<T>
-    : D extends ListDescriptor<infer T>
+    : D extends ListDescriptor<infer T> | SplitListDescriptor<infer T> | UnionListDescriptor<infer T>
       ? ListState<T>
-      : D extends MapDescriptor<infer K, infer V>
+      : D extends MapDescriptor<infer K, infer V> | BroadcastMapDescriptor<infer K, infer V>
         ? MapState<K, V>
         : never

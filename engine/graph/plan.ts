@@ -1,9 +1,11 @@
 /**
- * The plan: a job's graph as JSON, without code. What people read, what two builds are compared by, and what the log keeps a hash of.
+ * The plan: a job's graph as JSON, without code. What people read, what two builds are compared by, and what the log keeps a hash of. The
+ * parallelism of the job is no part of it: another one is the same plan.
  */
 import { createHash } from 'node:crypto'
-import { TerminalError, type Guarantee } from '../api/index.ts'
-import type { JobNode, SinkNode, SourceNode } from './job-graph.ts'
+import { TerminalError, type Guarantee, type OperatorId } from '../api/index.ts'
+import { inputsOf, type JobNode, type SinkNode, type SourceNode } from './job-graph.ts'
+import { describe } from './node-list.ts'
 
 export interface Plan {
   readonly format: 1
@@ -11,9 +13,11 @@ export interface Plan {
   /** What every path has to give. */
   readonly guarantee: Guarantee
   readonly keyGroups: number
-  /** In the order of declaration. */
+  /** All nodes in the order of declaration, also those that only route: `keyBy`, `rebalance`, `broadcast`, `union`, `side`. */
   readonly operators: readonly PlanOperator[]
+  /** In the order of those that read; of one, in the order of its inputs. */
   readonly edges: readonly PlanEdge[]
+  /** Each source with each sink that it reaches. */
   readonly paths: readonly PlanPath[]
 }
 
@@ -23,15 +27,21 @@ export interface PlanOperator {
   /** Sources and sinks: which. */
   readonly connector?: string
   readonly guarantee?: Guarantee
-  /** Process: its state, name to kind. */
+  /** Process and connect: keyed state, name to kind. */
   readonly state?: Readonly<Record<string, string>>
+  /** The same for operator state, broadcast state included; left out where there is none. */
+  readonly operatorState?: Readonly<Record<string, string>>
+  /** Left out: that of the job. */
+  readonly parallelism?: number
 }
 
 export interface PlanEdge {
   readonly from: string
   readonly to: string
   /** `key`: records are routed by their key. */
-  readonly by: 'forward' | 'key'
+  readonly by: 'forward' | 'key' | 'rebalance' | 'broadcast'
+  /** The side output that is read; left out: the main one. */
+  readonly side?: string
 }
 
 export interface PlanPath {
@@ -46,10 +56,12 @@ export const MAX_PARALLELISM = 128
 
 /** @throws TerminalError when the graph is no job: no source, no sink, a stream that goes nowhere */
 export function planOf(job: string, guarantee: Guarantee, nodes: readonly JobNode[]): Plan {
-  const source = nodes.find((node) => node.kind === 'source')
-  if (source === undefined) throw new TerminalError(`job "${job}" has no source: begin with flow.source(…)`)
-  const sinks = nodes.filter((node) => node.kind === 'sink')
-  if (sinks.length === 0) throw new TerminalError(`job "${job}" has no sink: end a stream with .sink(…)`)
+  if (!nodes.some((node) => node.kind === 'source')) {
+    throw new TerminalError(`job "${job}" has no source: begin with flow.source(…)`)
+  }
+  if (!nodes.some((node) => node.kind === 'sink')) {
+    throw new TerminalError(`job "${job}" has no sink: end a stream with .sink(…)`)
+  }
   refuseLooseEnds(job, nodes)
   return {
     format: 1,
@@ -57,8 +69,8 @@ export function planOf(job: string, guarantee: Guarantee, nodes: readonly JobNod
     guarantee,
     keyGroups: MAX_PARALLELISM,
     operators: nodes.map(planOperator),
-    edges: nodes.flatMap((node) => (node.kind === 'source' ? [] : [edgeTo(node, node.input)])),
-    paths: sinks.map((sink) => pathOf(source, sink)),
+    edges: edgesOf(nodes),
+    paths: pathsOf(nodes),
   }
 }
 
@@ -83,25 +95,83 @@ export function weaker(a: Guarantee, b: Guarantee): Guarantee {
   return ORDER.indexOf(a) <= ORDER.indexOf(b) ? a : b
 }
 
+/** A side output may be read by nobody; then it is as if it were not there. */
 function refuseLooseEnds(job: string, nodes: readonly JobNode[]): void {
-  const read = new Set(nodes.flatMap((node) => (node.kind === 'source' ? [] : [node.input])))
-  const loose = nodes.find((node) => node.kind !== 'sink' && !read.has(node.id))
+  const read = new Set<OperatorId>()
+  for (const node of nodes.toReversed()) {
+    if (node.kind !== 'side' || read.has(node.id)) for (const input of inputsOf(node)) read.add(input)
+  }
+  const loose = nodes.find((node) => node.kind !== 'sink' && node.kind !== 'side' && !read.has(node.id))
   if (loose === undefined) return
-  const what = loose.kind === 'keyBy' ? `the keyBy behind "${loose.input}"` : `${loose.kind} "${loose.id}"`
-  const cure = loose.kind === 'keyBy' ? 'add .process(…)' : 'add an operator or .sink(…), or take it away'
-  throw new TerminalError(`job "${job}": nothing reads what ${what} gives; ${cure}`)
+  throw new TerminalError(`job "${job}": nothing reads what ${describe(loose)} gives; ${cureOf(loose)}`)
+}
+
+function cureOf({ kind }: JobNode): string {
+  if (kind === 'keyBy') return 'add .process(…)'
+  if (kind === 'broadcast') return 'connect it: other.connect(broadcast).process(…)'
+  return 'add an operator or .sink(…), or take it away'
 }
 
 function planOperator(node: JobNode): PlanOperator {
   const base = { id: node.id, kind: node.kind }
-  if (node.kind === 'source') return { ...base, connector: node.source.kind, guarantee: node.source.guarantee }
-  if (node.kind === 'sink') return { ...base, connector: node.sink.kind, guarantee: node.sink.guarantee }
-  if (node.kind !== 'process') return base
-  return { ...base, state: Object.fromEntries(Object.entries(node.state).map(([name, { kind }]) => [name, kind])) }
+  switch (node.kind) {
+    case 'source':
+      return { ...base, connector: node.source.kind, guarantee: node.source.guarantee, ...parallelismOf(node) }
+    case 'sink':
+      return { ...base, connector: node.sink.kind, guarantee: node.sink.guarantee, ...parallelismOf(node) }
+    case 'process':
+    case 'connect': {
+      const operatorState = kindsOf(node.operatorState)
+      const own = Object.keys(operatorState).length === 0 ? {} : { operatorState }
+      return { ...base, state: kindsOf(node.state), ...own, ...parallelismOf(node) }
+    }
+    case 'map':
+    case 'filter':
+    case 'flatMap':
+      return { ...base, ...parallelismOf(node) }
+    default:
+      return base
+  }
 }
 
-function edgeTo(node: JobNode, from: string): PlanEdge {
-  return { from, to: node.id, by: node.kind === 'process' ? 'key' : 'forward' }
+function parallelismOf({ parallelism }: { readonly parallelism?: number }): Pick<PlanOperator, 'parallelism'> {
+  return parallelism === undefined ? {} : { parallelism }
+}
+
+function kindsOf(state: Readonly<Record<string, { readonly kind: string }>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(state).map(([name, { kind }]) => [name, kind]))
+}
+
+/** How records are dealt out is said where they are read. */
+function edgesOf(nodes: readonly JobNode[]): readonly PlanEdge[] {
+  const kinds = new Map(nodes.map(({ id, kind }) => [id, kind]))
+  return nodes.flatMap((node) =>
+    inputsOf(node).map((from): PlanEdge => {
+      const edge = { from, to: node.id, by: byOf(kinds.get(from)) }
+      return node.kind === 'side' ? { ...edge, side: node.output } : edge
+    }),
+  )
+}
+
+function byOf(input: JobNode['kind'] | undefined): PlanEdge['by'] {
+  if (input === 'keyBy') return 'key'
+  return input === 'rebalance' || input === 'broadcast' ? input : 'forward'
+}
+
+function pathsOf(nodes: readonly JobNode[]): readonly PlanPath[] {
+  const reaching = new Map<OperatorId, ReadonlySet<SourceNode>>()
+  const paths: PlanPath[] = []
+  for (const node of nodes) {
+    const sources =
+      node.kind === 'source' ? [node] : inputsOf(node).flatMap((input) => [...(reaching.get(input) ?? [])])
+    reaching.set(node.id, new Set(sources))
+    if (node.kind !== 'sink') continue
+    const isReaching = reaching.get(node.id)
+    for (const source of nodes) {
+      if (source.kind === 'source' && isReaching?.has(source) === true) paths.push(pathOf(source, node))
+    }
+  }
+  return paths
 }
 
 /** Operators between source and sink keep what they are given: state and positions are one cut (C4). */

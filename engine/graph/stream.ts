@@ -1,38 +1,33 @@
 /**
  * The fluent, typed way to write a job's graph: each call adds a node and returns the stream behind it. A stream may be read by several
- * operators; each gets every record.
+ * operators; each gets every record. These are the types; engine/graph/flow-builder.ts is behind them.
+ *
+ *   Stream          map, filter, flatMap, process, sink; union, rebalance; keyBy, broadcast, connect
+ *   OperatorStream  the same, and side outputs: behind a source, a process, a connect
+ *   KeyedStream     process and connect, with state per key
+ *   BroadcastStream to be connected to
  */
-import {
-  parseOperatorId,
-  TerminalError,
-  type OperatorId,
-  type Sink,
-  type Source,
-  type SplitLike,
-} from '../api/index.ts'
-import { checkFunction, checkProcess, checkSink, checkSource } from './check-operator.ts'
-import type { StateOf } from './descriptors.ts'
-import type { JobNode, StateDescriptor } from './job-graph.ts'
+import type { SideOutput, Sink, Source, SplitLike } from '../api/index.ts'
+import type {
+  BroadcastMapDescriptor,
+  ReadonlyMapState,
+  SplitListDescriptor,
+  StateOf,
+  UnionListDescriptor,
+} from './descriptors.ts'
+import type { StateDescriptor } from './job-graph.ts'
 
-type Descriptors = Readonly<Record<string, StateDescriptor>>
+/** `value()`, `list()`, `map()` by name. */
+export type KeyedState = Readonly<Record<string, StateDescriptor>>
+/** `splitList()`, `unionList()` by name. */
+export type OperatorState = Readonly<Record<string, SplitListDescriptor<unknown> | UnionListDescriptor<unknown>>>
+/** `broadcastMap()` by name; at least one. */
+export type BroadcastState = Readonly<Record<string, BroadcastMapDescriptor<unknown, unknown>>>
 
-export interface ProcessContext<K, Out, S extends Descriptors> {
-  readonly state: { readonly [Name in keyof S]: StateOf<S[Name]> }
-  readonly key: K
-  /** Event time of the record, milliseconds since 1970; NO_TIMESTAMP when it has none. */
-  readonly timestamp: number
-  /** Sends a record on; only before the function returns. */
-  readonly emit: (output: Out) => void
-}
-
-export interface ProcessFunction<In, K, Out, S extends Descriptors> {
-  readonly state?: S
-  /** `emits: type<Total>()` types the stream behind; without it, it is a stream of unknown. */
-  readonly emits?: Type<Out>
-  /** Once per record, in order; synchronous. A throw ends the attempt, and the restart strategy decides. */
-  onRecord(record: In, context: ProcessContext<K, Out, S>): void
-  /** Once, when a bounded input has ended. */
-  onEnd?(context: Pick<ProcessContext<K, Out, S>, 'emit'>): void
+type NoState = Readonly<Record<never, never>>
+type Handles<S> = { readonly [Name in keyof S]: StateOf<S[Name]> }
+type ReadonlyHandles<B> = {
+  readonly [Name in keyof B]: B[Name] extends BroadcastMapDescriptor<infer K, infer V> ? ReadonlyMapState<K, V> : never
 }
 
 declare const typed: unique symbol
@@ -45,121 +40,200 @@ export function type<T>(): Type<T> {
   return {}
 }
 
+export interface OperatorOptions {
+  /** Subtasks that it runs as, 1 to 128; left out: as many as the job says. */
+  readonly parallelism?: number
+}
+
+/** What a function can do: send records on; only before it returns. */
+export interface Emitter<Out> {
+  readonly emit: (output: Out) => void
+  /** Sends a record to a side output, which `.side(…)` reads; when nothing reads it, the record is dropped. */
+  readonly emitTo: <S>(output: SideOutput<S>, value: NoInfer<S>) => void
+}
+
+/** One object for all records: take out of it what is needed later. */
+export interface RecordContext<Out> extends Emitter<Out> {
+  /** Event time of the record, milliseconds since 1970; NO_TIMESTAMP when it has none. What is emitted has the same. */
+  readonly timestamp: number
+}
+/** With a key, and its state. */
+export interface ProcessContext<K, Out, S extends KeyedState> extends RecordContext<Out> {
+  readonly state: Handles<S>
+  readonly key: K
+}
+/** Without a key: the state is that of the subtask. */
+export interface OperatorContext<Out, S extends OperatorState> extends RecordContext<Out> {
+  readonly state: Handles<S>
+}
+/** For a record of the broadcast stream: no key, no keyed state. */
+export interface BroadcastContext<Out, B extends BroadcastState> extends RecordContext<Out> {
+  readonly broadcast: Handles<B>
+}
+/** For a record beside a broadcast stream, whose state it can only read: every subtask must have the same. */
+export interface BroadcastReader<B extends BroadcastState> {
+  readonly broadcast: ReadonlyHandles<B>
+}
+
+interface Outcome<Out> {
+  /** `emits: type<Total>()` types the stream behind; without it, it is a stream of unknown. */
+  readonly emits?: Type<Out>
+  /**
+   * Once in the life of the job, in subtask 0, when all of its inputs have ended. It sees no state: no key is selected, and other subtasks
+   * have operator state too.
+   */
+  onEnd?(context: Emitter<Out>): void
+}
+
+/**
+ * Behind a `keyBy`. All functions of an operator are synchronous, and called once per record, in order; a throw ends the attempt, and the
+ * restart strategy decides.
+ */
+export interface ProcessFunction<In, K, Out, S extends KeyedState> extends Outcome<Out> {
+  readonly state?: S
+  onRecord(record: In, context: ProcessContext<K, Out, S>): void
+}
+
+/** Without a key. */
+export interface OperatorFunction<In, Out, S extends OperatorState> extends Outcome<Out> {
+  readonly state?: S
+  onRecord(record: In, context: OperatorContext<Out, S>): void
+}
+
+/** Two streams without a key. Which of two records comes first is left open. */
+export interface ConnectFunction<First, Second, Out, S extends OperatorState> extends Outcome<Out> {
+  readonly state?: S
+  onFirst(record: First, context: OperatorContext<Out, S>): void
+  onSecond(record: Second, context: OperatorContext<Out, S>): void
+}
+
+/** Two streams with the same key, which share its state. Which of two records comes first is left open. */
+export interface KeyedConnectFunction<First, Second, K, Out, S extends KeyedState> extends Outcome<Out> {
+  readonly state?: S
+  onFirst(record: First, context: ProcessContext<K, Out, S>): void
+  onSecond(record: Second, context: ProcessContext<K, Out, S>): void
+}
+
+/** A stream, and one that every subtask gets all of. Which of two records comes first is left open. */
+export interface BroadcastFunction<In, Broadcast, Out, B extends BroadcastState> extends Outcome<Out> {
+  readonly broadcast: B
+  onRecord(record: In, context: RecordContext<Out> & BroadcastReader<B>): void
+  /**
+   * In every subtask, for every record: what it emits is there once per subtask. It must make the same of the same records in all of them,
+   * also when records of several senders come in another order.
+   */
+  onBroadcast(record: Broadcast, context: BroadcastContext<Out, B>): void
+}
+
+/** The same, where the first stream has a key. */
+export interface KeyedBroadcastFunction<
+  In,
+  Broadcast,
+  K,
+  Out,
+  S extends KeyedState,
+  B extends BroadcastState,
+> extends Outcome<Out> {
+  readonly state?: S
+  readonly broadcast: B
+  onRecord(record: In, context: ProcessContext<K, Out, S> & BroadcastReader<B>): void
+  /** As in {@link BroadcastFunction}. */
+  onBroadcast(record: Broadcast, context: BroadcastContext<Out, B>): void
+}
+
 export interface Stream<T> {
-  map<Out>(id: string, map: (record: T, timestamp: number) => Out): Stream<Out>
-  filter<Kept extends T>(id: string, filter: (record: T, timestamp: number) => record is Kept): Stream<Kept>
-  filter(id: string, filter: (record: T, timestamp: number) => boolean): Stream<T>
-  flatMap<Out>(id: string, flatMap: (record: T, timestamp: number) => Iterable<Out>): Stream<Out>
+  map<Out>(id: string, map: (record: T, timestamp: number) => Out, options?: OperatorOptions): Stream<Out>
+  filter<Kept extends T>(
+    id: string,
+    filter: (record: T, timestamp: number) => record is Kept,
+    options?: OperatorOptions,
+  ): Stream<Kept>
+  filter(id: string, filter: (record: T, timestamp: number) => boolean, options?: OperatorOptions): Stream<T>
+  flatMap<Out>(
+    id: string,
+    flatMap: (record: T, timestamp: number) => Iterable<Out>,
+    options?: OperatorOptions,
+  ): Stream<Out>
+  process<Out, const S extends OperatorState = NoState>(
+    id: string,
+    process: OperatorFunction<T, Out, S>,
+    options?: OperatorOptions,
+  ): OperatorStream<Out>
   /** Routes by key: string, number, boolean, bigint or a tuple of these. The selector must be pure: the same record, the same key. */
   keyBy<const K>(key: (record: T) => K): KeyedStream<T, K>
+  /** The records of this stream and of others; those of one stay in order. */
+  union<Others extends readonly [unknown, ...unknown[]]>(
+    ...others: { readonly [Index in keyof Others]: Stream<Others[Index]> }
+  ): Stream<T | Others[number]>
+  /** Deals the records out evenly to the subtasks of what reads them; their order is lost where there are several. */
+  rebalance(): Stream<T>
+  /** Gives every record to every subtask of what is connected to it: rules, rates, small tables. */
+  broadcast(): BroadcastStream<T>
+  connect<U>(broadcast: BroadcastStream<U>): BroadcastConnectedStreams<T, U>
+  connect<U>(other: Stream<U>): ConnectedStreams<T, U>
   /** Ends this branch; other operators may read the same stream. */
-  sink<C, W>(id: string, sink: Sink<T, C, W>): void
+  sink<C, W>(id: string, sink: Sink<T, C, W>, options?: OperatorOptions): void
+}
+
+/** What a source, a process or a connect gives. */
+export interface OperatorStream<T> extends Stream<T> {
+  /** What the operator gives to a side output; the same stream each time. */
+  side<S>(output: SideOutput<S>): Stream<S>
 }
 
 export interface KeyedStream<T, K> {
-  process<Out, const S extends Descriptors = Readonly<Record<never, never>>>(
+  process<Out, const S extends KeyedState = NoState>(
     id: string,
     process: ProcessFunction<T, K, Out, S>,
-  ): Stream<Out>
+    options?: OperatorOptions,
+  ): OperatorStream<Out>
+  connect<U>(broadcast: BroadcastStream<U>): KeyedBroadcastConnectedStreams<T, U, K>
+  /** By the same type of key: records of equal keys meet. */
+  connect<U>(other: KeyedStream<U, K>): KeyedConnectedStreams<T, U, K>
+}
+
+declare const broadcastOf: unique symbol
+/** Only to be connected to. */
+export interface BroadcastStream<T> {
+  readonly [broadcastOf]: T
+}
+
+export interface ConnectedStreams<First, Second> {
+  process<Out, const S extends OperatorState = NoState>(
+    id: string,
+    process: ConnectFunction<First, Second, Out, S>,
+    options?: OperatorOptions,
+  ): OperatorStream<Out>
+}
+
+export interface KeyedConnectedStreams<First, Second, K> {
+  process<Out, const S extends KeyedState = NoState>(
+    id: string,
+    process: KeyedConnectFunction<First, Second, K, Out, S>,
+    options?: OperatorOptions,
+  ): OperatorStream<Out>
+}
+
+export interface BroadcastConnectedStreams<T, Broadcast> {
+  process<Out, const B extends BroadcastState>(
+    id: string,
+    process: BroadcastFunction<T, Broadcast, Out, B>,
+    options?: OperatorOptions,
+  ): OperatorStream<Out>
+}
+
+export interface KeyedBroadcastConnectedStreams<T, Broadcast, K> {
+  process<Out, const B extends BroadcastState, const S extends KeyedState = NoState>(
+    id: string,
+    process: KeyedBroadcastFunction<T, Broadcast, K, Out, S, B>,
+    options?: OperatorOptions,
+  ): OperatorStream<Out>
 }
 
 export interface Flow {
-  source<T, Split extends SplitLike, Position>(id: string, source: Source<T, Split, Position>): Stream<T>
-}
-
-type PerRecord<Out> = (value: unknown, timestamp: number) => Out
-
-/** What a flow has gathered, in the order of declaration. */
-export class FlowBuilder implements Flow {
-  readonly nodes: JobNode[] = []
-  #isSealed = false
-
-  source<T, Split extends SplitLike, Position>(id: string, source: Source<T, Split, Position>): Stream<T> {
-    const other = this.nodes.find((node) => node.kind === 'source')
-    if (other !== undefined) {
-      throw new TerminalError(
-        `source "${id}": the job already has source "${other.id}"; a job has one source for now, so make it two jobs`,
-      )
-    }
-    checkSource(id, source)
-    return this.#add<T>({
-      kind: 'source',
-      id: this.#id('source', id),
-      source: source as Source<unknown, SplitLike, unknown>,
-    })
-  }
-
-  /** `build` has returned: what is added from now on would be missing in the plan. */
-  seal(): void {
-    this.#isSealed = true
-  }
-
-  #add<T>(node: JobNode): Stream<T> {
-    this.#push(node)
-    return this.#stream<T>(node.id)
-  }
-
-  #push(node: JobNode): void {
-    if (this.#isSealed) throw new TerminalError(`operator "${node.id}" is added after build has returned`)
-    this.nodes.push(node)
-  }
-
-  #id(kind: JobNode['kind'], id: string): OperatorId {
-    const parsed = parseOperatorId(id)
-    const other = this.nodes.find((node) => node.id === parsed)
-    if (other === undefined) return parsed
-    throw new TerminalError(
-      `${kind} "${id}" has the id of ${other.kind} "${other.id}"; ids must be unique, as state and positions are found by them`,
-    )
-  }
-
-  #stream<T>(input: OperatorId): Stream<T> {
-    return {
-      map: <Out>(id: string, map: (record: T, timestamp: number) => Out) => {
-        checkFunction('map', id, map)
-        return this.#add<Out>({ kind: 'map', id: this.#id('map', id), input, map: map as PerRecord<unknown> })
-      },
-      filter: <Kept extends T>(id: string, filter: (record: T, timestamp: number) => boolean) => {
-        checkFunction('filter', id, filter)
-        const checked = filter as PerRecord<boolean>
-        return this.#add<Kept>({ kind: 'filter', id: this.#id('filter', id), input, filter: checked })
-      },
-      flatMap: <Out>(id: string, flatMap: (record: T, timestamp: number) => Iterable<Out>) => {
-        checkFunction('flatMap', id, flatMap)
-        const checked = flatMap as PerRecord<Iterable<unknown>>
-        return this.#add<Out>({ kind: 'flatMap', id: this.#id('flatMap', id), input, flatMap: checked })
-      },
-      keyBy: <const K>(key: (record: T) => K) => this.#keyBy<T, K>(input, key),
-      sink: (id, sink) => {
-        checkSink(id, sink)
-        const erased = sink as unknown as Sink<unknown, unknown, unknown>
-        this.#push({ kind: 'sink', id: this.#id('sink', id), input, sink: erased })
-      },
-    }
-  }
-
-  #keyBy<T, K>(input: OperatorId, key: (record: T) => K): KeyedStream<T, K> {
-    checkFunction('keyBy behind', input, key)
-    const count = this.nodes.filter((node) => node.kind === 'keyBy' && node.input === input).length
-    const keyed = this.#id('keyBy', `${input}.key-${count + 1}`)
-    this.#push({ kind: 'keyBy', id: keyed, input, key: key as (value: unknown) => unknown })
-    return {
-      process: <Out, const S extends Descriptors = Readonly<Record<never, never>>>(
-        id: string,
-        process: ProcessFunction<T, K, Out, S>,
-      ) => {
-        checkProcess(id, process)
-        return this.#add<Out>({
-          kind: 'process',
-          id: this.#id('process', id),
-          input: keyed,
-          state: process.state ?? {},
-          onRecord: (value, context) => process.onRecord(value as T, context as ProcessContext<K, Out, S>),
-          ...(process.onEnd === undefined
-            ? {}
-            : { onEnd: (context: unknown) => process.onEnd?.(context as ProcessContext<K, Out, S>) }),
-        })
-      },
-    }
-  }
+  source<T, Split extends SplitLike, Position>(
+    id: string,
+    source: Source<T, Split, Position>,
+    options?: OperatorOptions,
+  ): OperatorStream<T>
 }

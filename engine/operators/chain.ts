@@ -23,8 +23,8 @@ import type { Push } from './push.ts'
 import { sinkPush, type SinkEdge } from './sink-edge.ts'
 
 export interface Chain {
-  /** Of a vertex that begins with a source: its records, and those of its side outputs (undefined: nobody reads it). */
-  readonly source: { readonly push: Push; side(output: string): Push | undefined } | undefined
+  /** Of a vertex that begins with a source: its records, and those of its side outputs that are read. */
+  readonly source: { readonly push: Push; readonly sides: ReadonlyMap<string, Push> } | undefined
   /** Where records of an exchange enter, by its index. */
   readonly entries: ReadonlyMap<number, Push>
   /** Closing functions, top down; whoever runs them sees to it that each runs once in the life of the job (F24). */
@@ -72,7 +72,6 @@ class Compiler {
   readonly #parts: ChainParts
   /** Several inputs of a vertex may lead to one operator. */
   readonly #compiled = new Map<string, Ports>()
-  readonly #sides = new Map<string, Push>()
   readonly #ends = new Map<string, () => void>()
 
   constructor(graph: JobGraph, { tasks, vertex, parts }: CompilerOptions) {
@@ -88,9 +87,7 @@ class Compiler {
   compile(): Chain {
     const first = this.#operator(this.#vertex.id)
     const source =
-      first.kind === 'source'
-        ? { push: this.#downstream(first.id), side: (output: string) => this.#side(first.id, output) }
-        : undefined
+      first.kind === 'source' ? { push: this.#downstream(first.id), sides: this.#sidesOf(first.id) } : undefined
     const entries = new Map(this.#incoming.map((exchange) => [exchange.index, this.#entry(exchange)]))
     // The order of declaration is from the top down.
     const ends = this.#vertex.operators.flatMap((operator) => {
@@ -127,13 +124,11 @@ class Compiler {
     }
   }
 
-  #side(operator: string, side: string): Push | undefined {
-    const isRead = [...this.#chained, ...this.#outgoing].some((one) => one.from === operator && one.side === side)
-    if (!isRead) return undefined
-    const name = `${operator} ${side}`
-    const push = this.#sides.get(name) ?? this.#downstream(operator, side)
-    this.#sides.set(name, push)
-    return push
+  /** Those of its side outputs that are read, by name. */
+  #sidesOf(operator: string): ReadonlyMap<string, Push> {
+    const connections = [...this.#chained, ...this.#outgoing].filter(({ from }) => from === operator)
+    const names = new Set(connections.flatMap(({ side }) => (side === undefined ? [] : [side])))
+    return new Map([...names].map((side) => [side, this.#downstream(operator, side)]))
   }
 
   /** Those behind one keyBy share its look at the key. */
@@ -210,11 +205,12 @@ class Compiler {
 
   #operatorParts(operator: string): OperatorParts {
     const { backends, operatorStates, guard } = this.#parts
+    const sides = this.#sidesOf(operator)
     return {
       keyed: backends.get(operator),
       operatorState: operatorStates.get(operator) ?? {},
       next: this.#downstream(operator),
-      side: (output) => this.#side(operator, output),
+      side: (output) => sides.get(output),
       guard,
     }
   }

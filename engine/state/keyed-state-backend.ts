@@ -7,7 +7,7 @@
  * - T2: what is written after the cut carries a later stamp and is passed over by the snapshot.
  * - A deleted entry stays as a tombstone until a completed checkpoint covers it.
  */
-import { assert, CorruptCheckpointError, messageOf } from '../api/index.ts'
+import { assert, CorruptCheckpointError, messageOf, TerminalError } from '../api/index.ts'
 import type { KeyedStateHandle } from '../checkpoint/manifest.ts'
 import type { StateDescriptor } from '../graph/job-graph.ts'
 import { release, sizeOf, slotOf, type SlotParts, type Body, type Clear, type Entry } from './entry.ts'
@@ -263,6 +263,7 @@ export class KeyedStateBackend {
     if (this.#undecoded.size > 0) this.#decode(group.index)
     if (group.find(text, hash, this)) return
     assertWellFormed(text)
+    this.#assertMine(group.index, text)
     this.#unmet = text
     this.#unmetHash = hash
   }
@@ -271,11 +272,16 @@ export class KeyedStateBackend {
     const key = this.#unmet
     assert(key !== undefined, () => 'state was used while no key was selected')
     const group = this.#groupAt(keyGroupOfHash(this.#unmetHash, this.maxParallelism))
-    assert(
-      group.index >= this.firstKeyGroup && group.index <= this.lastKeyGroup,
-      () => `key group ${group.index} is not of this subtask (${this.firstKeyGroup} to ${this.lastKeyGroup})`,
-    )
     group.add(key, this.#unmetHash, this)
+  }
+
+  /** The key was selected where the record was sent, and again here. */
+  #assertMine(keyGroup: number, key: string): void {
+    if (keyGroup >= this.firstKeyGroup && keyGroup <= this.lastKeyGroup) return
+    throw new TerminalError(
+      `key ${JSON.stringify(key)} belongs to key group ${keyGroup}, which another subtask owns: the key selector gave another key when it was ` +
+        'asked again; it must depend on the record alone',
+    )
   }
 
   #dirtyOf(group: KeyGroup): DirtyList {

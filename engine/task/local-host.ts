@@ -95,7 +95,7 @@ export async function startTasks(options: LocalTasksOptions): Promise<TaskGroup>
   } catch (error) {
     opening.abort(new TaskFailure('another task could not be opened'))
     const opened = await Promise.allSettled(starting)
-    await Promise.allSettled(opened.map((one) => (one.status === 'fulfilled' ? one.value.task.dispose() : undefined)))
+    await Promise.allSettled(opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value.task.dispose()] : [])))
     throw error
   }
 }

@@ -63,19 +63,21 @@ export class Snapshot {
   /** After all is encoded. A store that fails is an answer, not an error: the job goes on. */
   async store(): Promise<Stored> {
     const { states } = this.parts
-    const finished = states.map((state) => ({ operator: state.operator, ...finish(state) }))
+    const finished = states.map((state) => ({ operator: state.operator, segment: finish(state) }))
     let blobs: readonly (BlobReference | null)[]
     try {
       blobs = await Promise.all(
-        finished.map(async ({ operator, bytes }) => (bytes === null ? null : this.parts.putBlob(operator, bytes))),
+        finished.map(async ({ operator, segment: { bytes } }) =>
+          bytes === null ? null : this.parts.putBlob(operator, bytes),
+        ),
       )
     } catch (error) {
       return this.#abandoned ? { kind: 'abandoned' } : { kind: 'not-stored', error }
     }
     if (this.#abandoned) return { kind: 'abandoned' }
     const handles = new Map<string, Handles>()
-    for (const [index, { operator, handle }] of finished.entries()) {
-      handles.set(operator, { ...handles.get(operator), ...handle(blobs[index] ?? null) })
+    for (const [index, { operator, segment }] of finished.entries()) {
+      handles.set(operator, { ...handles.get(operator), ...segment.handle(blobs[index] ?? null) })
     }
     return { kind: 'stored', handles }
   }
@@ -90,9 +92,9 @@ export class Snapshot {
 
 function finish(state: StatePart): { readonly bytes: Uint8Array | null; handle(blob: BlobReference | null): Handles } {
   if (state.member === 'state') {
-    const { bytes, handle } = state.snapshot.finish()
-    return { bytes, handle: (blob) => ({ state: handle(blob) }) }
+    const finished = state.snapshot.finish()
+    return { bytes: finished.bytes, handle: (blob) => ({ state: finished.handle(blob) }) }
   }
-  const { bytes, handle } = state.snapshot.finish()
-  return { bytes, handle: (blob) => ({ operatorState: handle(blob) }) }
+  const finished = state.snapshot.finish()
+  return { bytes: finished.bytes, handle: (blob) => ({ operatorState: finished.handle(blob) }) }
 }

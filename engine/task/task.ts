@@ -330,7 +330,7 @@ class RunningTask implements Task {
 /** Before the records of the batch: both are of one position. */
 function pushSides(sides: NonNullable<Batch<unknown>['sides']>, source: NonNullable<Chain['source']>): void {
   for (const [output, values] of Object.entries(sides)) {
-    const push = source.side(output)
+    const push = source.sides.get(output)
     if (push !== undefined) for (const value of values) push(value, NO_TIMESTAMP)
   }
 }

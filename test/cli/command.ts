@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 export const COMMAND = fileURLToPath(new URL('../../bin/sluice.mjs', import.meta.url))
 export const QUICKSTART = fileURLToPath(new URL('../../examples/quickstart/job.ts', import.meta.url))
 export const ENDLESS = fileURLToPath(new URL('endless.job.ts', import.meta.url))
+export const ROUTES = fileURLToPath(new URL('routes.job.ts', import.meta.url))
 
 export interface Ended {
   readonly code: number | null

@@ -7,9 +7,9 @@ import { sideOutput } from '../../engine/api/index.ts'
 import { broadcastMap, splitList, value, type ListState } from '../../engine/graph/descriptors.ts'
 import type { JobGraph } from '../../engine/graph/job-graph.ts'
 import { OperatorStateBackend, restoreOperatorState } from '../../engine/state/operator-state.ts'
-import { graphOf } from './attempt.ts'
-import { MemorySource } from './in-memory.ts'
-import { live, NO_FAULTS, slowSink, type Mutant, type World } from './lives.ts'
+import { graphOf, TestAttempt, until } from './attempt.ts'
+import { Gate, MemorySink, MemorySource } from './in-memory.ts'
+import { live, NO_FAULTS, slowSink, turns, type Mutant, type World } from './lives.ts'
 
 interface Event {
   readonly from: 'a' | 'b'
@@ -42,6 +42,7 @@ function createGraph(world: World): JobGraph {
   return graphOf((flow) => {
     const a = flow.source('a', first, some()).map('as-event-a', (one) => one as Event)
     const b = flow.source('b', second, some()).map('as-event-b', (one) => one as Event)
+    a.sink('direct', slowSink(world))
     const both = a.union(b)
     both
       .rebalance()
@@ -118,6 +119,11 @@ async function differences(world: World): Promise<readonly string[]> {
     see('plain').map((one) => name(one as Event)),
     ALL.map(name),
   )
+  compare(
+    'direct',
+    see('direct').map((one) => name(one as Event)),
+    ALL.filter(({ from }) => from === 'a').map(name),
+  )
   compare('seen', await statesOf(world), ALL.map(name))
   compare(
     'odd',
@@ -174,7 +180,7 @@ test('output is that of one uninterrupted run, in order per key, at changing par
     for (const name of Object.keys(total) as (keyof typeof total)[]) total[name] += world.faults[name]
   }
   expect(facts).toBeGreaterThan(SEEDS * 400)
-  expect(Math.min(...Object.values(total)), JSON.stringify(total)).toBeGreaterThanOrEqual(20)
+  expect(Math.min(...Object.values(total))).toBeGreaterThanOrEqual(20)
 })
 
 const stateOfOneSubtaskLost: Mutant = (operators) =>
@@ -182,30 +188,104 @@ const stateOfOneSubtaskLost: Mutant = (operators) =>
     const { state: _, ...rest } = one
     return one.subtask > 0 ? rest : one
   })
-const operatorStateOfOneSubtaskLost: Mutant = (operators) =>
-  operators.map((one) => {
-    const { operatorState, ...rest } = one
-    if (operatorState === undefined || one.subtask === 0) return one
-    return { ...rest, operatorState: { ...operatorState, inline: undefined, blob: undefined } as never }
-  })
 const committablesOfOneSubtaskLost: Mutant = (operators) =>
   operators.map((one) => (one.subtask > 0 && one.committables ? { ...one, committables: [] } : one))
 const splitsOfOneSubtaskLost: Mutant = (operators) =>
   operators.map((one) => (one.subtask > 0 && one.splits ? { ...one, splits: [] } : one))
-const endsOfSubtasksDiffer: Mutant = (operators) =>
-  operators.map((one) => ({ ...one, ended: one.subtask > 0 && one.ended }))
-
 test.each([
   ['keyed state of a subtask lost', stateOfOneSubtaskLost],
   ['committables of a subtask lost', committablesOfOneSubtaskLost],
   ['splits of a subtask lost', splitsOfOneSubtaskLost],
 ])('the check catches %s', async (_name, mutant) => {
   let caught = 0
-  for (let seed = 1; seed <= 10; seed += 1) {
+  for (let seed = 1; seed <= 20; seed += 1) {
     const found = await live({ seed, ...job, mutant }).then(differences, (error: unknown) => [String(error)])
     if (found.length > 0) caught += 1
   }
   expect(caught).toBeGreaterThanOrEqual(3)
 })
-void operatorStateOfOneSubtaskLost
-void endsOfSubtasksDiffer
+
+test('a barrier may come before the word that its base has completed: nothing of that is missing (F30)', async () => {
+  const keys = 4_000
+  const records = Array.from({ length: keys }, (_, index) => index)
+  const source = new MemorySource({ a: [...records, ...records.slice(0, 10), ...records.slice(0, 10)] })
+  source.batchSize = () => 1_000
+  source.endless = true
+  const gates = [new Gate(), new Gate()]
+  let polls = 0
+  const build = (from: MemorySource, sink: MemorySink): JobGraph =>
+    graphOf((flow) => {
+      flow
+        .source('a', from, { parallelism: 1 })
+        .keyBy((one) => Number(one))
+        .process('count', {
+          state: { count: value(() => 0) },
+          onRecord(_one, { state, key, emit }) {
+            state.count.set(state.count.get() + 1)
+            emit([key, state.count.get()])
+          },
+        })
+        .sink('out', sink)
+    })
+  source.batchSize = () => ((source.readerPositions.get('a') ?? 0) < keys ? 1_000 : 10)
+  source.beforeAnswer = () => {
+    polls += 1
+    return polls <= 4 ? undefined : gates[polls - 5]?.opened
+  }
+  const sink = new MemorySink()
+  await using attempt = await TestAttempt.start(build(source, sink), { parallelism: 2 })
+  // Nothing is polled before (F32).
+  await attempt.complete(1, null)
+  await until(() => sink.written.length === keys)
+  await attempt.complete(2, 1)
+  gates[0]?.open()
+  await until(() => sink.written.length === keys + 10)
+  attempt.trigger(3, 2)
+  await attempt.heard('acknowledged', 3)
+  // It completed, but nobody here has heard so.
+  gates[1]?.open()
+  await until(() => sink.written.length === keys + 20)
+  attempt.trigger(4, 3)
+  const { operators } = await attempt.heard('acknowledged', 4)
+  attempt.task.handle({ kind: 'completed', checkpoint: 3 })
+  attempt.task.handle({ kind: 'completed', checkpoint: 4 })
+  const again = new MemorySink()
+  const more = new MemorySource({ a: [...records, ...records.slice(0, 10), ...records.slice(0, 10), ...records] })
+  await using second = await TestAttempt.start(build(more, again), {
+    blobs: attempt.blobs,
+    restored: attempt.manifest(4, operators),
+    generation: 2,
+    parallelism: 3,
+  })
+  await second.heard('input-ended')
+  const counts = new Map(again.written as [number, number][])
+  expect(counts.size).toBe(keys)
+  for (const [key, count] of counts) expect(count, `key ${key}`).toBe(key < 10 ? 4 : 2)
+})
+
+test('a slow reader holds up its writers; what waits in between is bounded (C8)', async () => {
+  const sink = new MemorySink()
+  const gate = new Gate()
+  sink.onWrite = () => gate.opened
+  const source = new MemorySource({ a: Array.from({ length: 100_000 }, (_, index) => index) })
+  source.batchSize = () => 500
+  await using attempt = await TestAttempt.start(
+    graphOf((flow) => {
+      flow
+        .source('a', source)
+        .rebalance()
+        .map('same', (one) => one, { parallelism: 3 })
+        .keyBy((one) => Number(one))
+        .process('all', { onRecord: (one, { emit }) => emit(one) }, { parallelism: 2 })
+        .sink('out', sink)
+    }),
+  )
+  await attempt.complete(1, null)
+  await turns(200)
+  const polled = source.polls * 500
+  // Channels of three and of two tasks, and what is on its way at each.
+  expect(polled).toBeLessThan(5 * 4_096 + 10 * 1_024)
+  gate.open()
+  await attempt.heard('input-ended')
+  expect(sink.written.length).toBe(100_000)
+})

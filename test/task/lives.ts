@@ -94,10 +94,11 @@ export function slowSink({ random }: World): MemorySink {
 }
 
 /** One attempt; true when the job has ended, false after a crash. */
-async function attempt(world: World, life: Life, { createGraph, mutant = honest }: Lives): Promise<boolean> {
+async function attempt(world: World, life: Life, lives: Lives): Promise<boolean> {
+  const { mutant = honest } = lives
   const { random, blobs, faults } = world
   for (const source of world.sources) source.readerPositions.clear()
-  await using task = await TestAttempt.start(createGraph(world), {
+  await using task = await TestAttempt.start(lives.createGraph(world), {
     blobs,
     restored: life.restored,
     generation: life.generation,
@@ -120,14 +121,14 @@ async function attempt(world: World, life: Life, { createGraph, mutant = honest 
     if (random() < 0.2) {
       faults.abandoned += 1
       await turns(Math.floor(random() * 10))
-      task.task.handle({ kind: 'given-up', checkpoint })
+      // Of a slow network the barrier of the next one may come first.
+      if (random() < 0.5) task.task.handle({ kind: 'given-up', checkpoint })
       continue
     }
     const answer = await resolved(task, checkpoint)
     if (answer === undefined || random() < 0.1) {
       if (answer === undefined) faults.declined += 1
       else faults.late += 1
-      // Of a slow network a newer barrier may come first.
       if (random() < 0.5) task.task.handle({ kind: 'given-up', checkpoint })
       continue
     }
