@@ -48,7 +48,7 @@ test('what workers print comes out of the command', async () => {
        build(flow) {
          flow
            .source('in', generatorSource({ seed: 1, count: 1, generate: () => 'said' }))
-           .sink('out', callbackSink({ write: ({ values }) => { console.log(values[0]); console.error('cried') } }))
+           .sink('out', callbackSink(({ values }) => { console.log(values[0]); console.error('cried') }))
        },
      })`,
   )

@@ -1,15 +1,17 @@
 /** A run of a job whose tasks are in worker processes, steered and observed by a test. */
+import { deepEqual } from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { expect } from 'vitest'
 import { diskStore } from '../../checkpoint-store/disk.ts'
 import { codeIdentity } from '../../cli/code-identity.ts'
 import { loadJob } from '../../cli/load-job.ts'
 import { packageVersion } from '../../cli/version.ts'
 import { runJob, type RunEnd, type RunEvent } from '../../engine/coordinator/run-job.ts'
+import type { RestartStrategy } from '../../engine/checkpoint/restart.ts'
 import { createHolder, isHolderAlive } from '../../engine/host/holder.ts'
 import { nodeRuntime } from '../../engine/host/node-runtime.ts'
 import { textLogger } from '../../engine/host/text-logger.ts'
@@ -27,6 +29,7 @@ export interface WorkerRunOptions {
   readonly settings?: Readonly<Record<string, string>>
   readonly limits?: Partial<WorkerLimits>
   readonly job?: string
+  readonly restart?: RestartStrategy
   /** Of each attempt, as it is handed to the host. */
   readonly port?: (port: HostPort) => HostPort
 }
@@ -66,12 +69,12 @@ export class WorkerRun {
   /** Checkpoints completed from now on. */
   async completes(checkpoints: number): Promise<void> {
     const until = this.completed + checkpoints
-    await expect.poll(() => this.completed, { timeout: PATIENCE_MS, interval: 5 }).toBeGreaterThanOrEqual(until)
+    await this.#until(() => this.completed >= until, `${until} checkpoints`)
   }
 
   async restarts(times = 1): Promise<void> {
     const running = (): number => this.events.filter(({ kind }) => kind === 'running').length
-    await expect.poll(running, { timeout: PATIENCE_MS, interval: 1 }).toBeGreaterThanOrEqual(times + 1)
+    await this.#until(() => running() > times, `${times} restarts`)
   }
 
   async stop(): Promise<RunEnd> {
@@ -98,12 +101,29 @@ export class WorkerRun {
       seen.set(key, (seen.get(key) ?? 0) + 1)
       return { index, key, count: seen.get(key) }
     })
-    expect(visible.map(({ index, key, count }) => ({ index, key, count }))).toEqual(expected)
+    deepEqual(
+      visible.map(({ index, key, count }) => ({ index, key, count })),
+      expected,
+    )
     return visible.length
   }
 
+  /** Events come one turn of the loop after another. @throws when it does not come to that, or the run ends before */
+  async #until(isTrue: () => boolean, what: string): Promise<void> {
+    const startMs = performance.now()
+    let end: RunEnd | undefined
+    void this.ended.then((ended) => {
+      end = ended
+    })
+    while (!isTrue()) {
+      if (end !== undefined) throw new Error(`the run ended before ${what}: ${JSON.stringify(end)}`)
+      if (performance.now() - startMs > PATIENCE_MS) throw new Error(`no ${what} within ${PATIENCE_MS} ms`)
+      await setTimeout(1)
+    }
+  }
+
   async #run(): Promise<RunEnd> {
-    const { workers, settings = {}, limits = {}, job = COUNTS, port } = this.#options
+    const { workers, settings = {}, limits = {}, job = COUNTS, port, restart } = this.#options
     const { definition, file } = await loadJob(job)
     const identity = await codeIdentity(file)
     const location = join(this.directory, '.sluice')
@@ -111,7 +131,7 @@ export class WorkerRun {
     await using holder = await createHolder()
     const runtime = nodeRuntime(textLogger({ level: 'debug', write: (line) => this.logged.push(line) }))
     return await runJob({
-      definition,
+      definition: restart === undefined ? definition : { ...definition, restart },
       settings,
       store,
       runtime,
