@@ -26,6 +26,8 @@ type Message =
   | { readonly kind: 'value'; readonly id: number; readonly value: unknown }
   | { readonly kind: 'error'; readonly id: number; readonly error: PlainError }
 
+const NOTHING = new Uint8Array(0)
+
 export class Control<Tell, Ask> {
   readonly #connection: Connection
   readonly #open = new Map<number, PromiseWithResolvers<unknown>>()
@@ -97,7 +99,7 @@ export class Control<Tell, Ask> {
   }
 
   #send(message: Message): void {
-    this.#connection.send('control', 0, { head: Buffer.from(JSON.stringify(message)) })
+    this.#connection.send('control', 0, { head: NOTHING, rest: Buffer.from(JSON.stringify(message)) })
   }
 }
 

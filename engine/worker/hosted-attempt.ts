@@ -8,6 +8,7 @@
  * - Names of blobs that a worker wrote are settled when it says so, or when it is gone.
  */
 import { TaskFailure, type Logger, type Timers } from '../api/index.ts'
+import type { Manifest } from '../checkpoint/manifest.ts'
 import type { AttemptSpec, BlobPort, HostPort, TaskGroup, TaskId } from '../task/host.ts'
 import type { FromTask, ToTask } from '../task/messages.ts'
 import { workerOf } from './channel-numbers.ts'
@@ -132,7 +133,8 @@ export class HostedAttempt implements TaskGroup {
       workers.map((worker, index) => worker.ask({ kind: 'prepare', attempt, index, workers: workers.length })),
     )
     const addresses = prepared.map((one) => (one as Prepared).address)
-    await Promise.all(workers.map((worker) => worker.ask({ kind: 'open', nonce: this.nonce, spec, addresses })))
+    const lean = { ...spec, restored: withoutCommittables(spec.restored) }
+    await Promise.all(workers.map((worker) => worker.ask({ kind: 'open', nonce: this.nonce, spec: lean, addresses })))
   }
 
   async #dispose(): Promise<void> {
@@ -207,4 +209,10 @@ export class HostedAttempt implements TaskGroup {
 
 function namesBlobs(store: BlobPort): store is BlobPort & BlobNames {
   return 'announceBlob' in store && typeof store.announceBlob === 'function'
+}
+
+/** They may be large, and are committed here: no task reads those of an earlier attempt. */
+function withoutCommittables(manifest: Manifest | null): Manifest | null {
+  if (manifest === null) return null
+  return { ...manifest, operators: manifest.operators.map(({ committables: _, ...operator }) => operator) }
 }

@@ -73,6 +73,17 @@ test('when the command is killed its workers are gone within a second', async ()
   expect(expectExact(place)).toBeGreaterThan(1_000)
 })
 
+test('a worker whose thread the job holds does not outlive the command either', async () => {
+  using place = new Workplace()
+  const run = place.start('run', COUNTS, '--set', 'rate=20000', '--set', 'fault=spin', '--json', '--workers', '2')
+  await run.says('"completed","checkpoint":2')
+  const workers = childrenOf(run.child.pid ?? 0)
+  expect(workers).toHaveLength(2)
+  await run.says('spinning')
+  run.child.kill('SIGKILL')
+  await expect.poll(() => workers.filter(isThere), { timeout: 1_000, interval: 5 }).toEqual([])
+})
+
 test('a worker that was stopped when the command was killed ends when it wakes', async () => {
   using place = new Workplace()
   const run = place.start(...ENDLESS, '--workers', '2')

@@ -25,6 +25,10 @@ const faults: Readonly<Record<string, () => unknown>> = {
   },
   function: () => () => 'cannot leave the process',
   exit: () => process.exit(0),
+  spin: () => {
+    console.error('spinning')
+    for (;;);
+  },
 }
 
 /** Its writers never close. */

@@ -112,6 +112,14 @@ test('a worker that is stopped is declared dead and does not come back', async (
   expect(run.expectExact()).toBeGreaterThan(1_000)
 })
 
+test('a function of the job that never returns is a worker that says nothing', async () => {
+  await using place = new WorkerPlace()
+  const run = place.start({ workers: 2, settings: { count: '6000', fault: 'spin' }, limits: { silenceMs: 500 } })
+  expect(await run.ended).toMatchObject({ state: 'FAILED', reason: expect.stringMatching(/said nothing for 500 ms/) })
+  expect(run.failures).toHaveLength(3)
+  expect(run.pids.filter(isThere)).toEqual([])
+})
+
 test('a coordinator that was itself held does not blame its workers', async () => {
   await using place = new WorkerPlace()
   const run = place.start({ workers: 2, settings: ENDLESS, limits: { silenceMs: 1_000 } })
