@@ -4,8 +4,8 @@
  *   task ─▶ RemoteChannelWriter ═ records, barrier, ended ═▶ RemoteChannelReader ─▶ ChannelQueue ─▶ task
  *                   ◀═══════════════════ credit ═══════════════════
  *
- * - C8: the writer has credit while fewer of its records than the capacity were not taken from the queue: as much as a channel within a
- *   process holds, wherever it lies, in a socket or in the queue.
+ * - C8: the writer has credit while fewer of its records than the capacity were not taken from the queue, wherever they are: in a socket
+ *   or in the queue.
  * - T2: the frames of a channel go through one socket, so its order is kept.
  */
 import { unreachable } from '../api/index.ts'

@@ -23,6 +23,12 @@ interface End<T> {
   readonly end: T
 }
 
+/**
+ * Credit comes back when both processes have turned their loops, which may take each of them a slice of some milliseconds: with the
+ * capacity of a channel within a process the writer would wait for that most of the time.
+ */
+const WINDOWS = 4
+
 export class RemoteChannels implements Elsewhere {
   readonly #options: RemoteChannelsOptions
   readonly #numbers: ChannelNumbers
@@ -42,7 +48,12 @@ export class RemoteChannels implements Elsewhere {
     const peer = workerOf(address.to, this.#options.workers)
     const channel = this.#numbers.of(address)
     const operator = this.#numbers.operatorOf(address.exchange)
-    const end = new RemoteChannelWriter({ connection: this.#options.senderTo(peer), channel, capacity, operator })
+    const end = new RemoteChannelWriter({
+      connection: this.#options.senderTo(peer),
+      channel,
+      capacity: capacity * WINDOWS,
+      operator,
+    })
     this.#writers.set(channel, { peer, end })
     return end
   }
@@ -50,7 +61,11 @@ export class RemoteChannels implements Elsewhere {
   queueFrom(address: ChannelAddress, capacity: number): ChannelQueue {
     const peer = workerOf(address.from, this.#options.workers)
     const channel = this.#numbers.of(address)
-    const end = new RemoteChannelReader({ connection: this.#options.senderTo(peer), channel, capacity })
+    const end = new RemoteChannelReader({
+      connection: this.#options.senderTo(peer),
+      channel,
+      capacity: capacity * WINDOWS,
+    })
     this.#readers.set(channel, { peer, end })
     return end.queue
   }
