@@ -4,8 +4,8 @@
 import { assert } from '../api/index.ts'
 import { entriesOf, type Entry } from './entry.ts'
 import type { DirtyList, KeyGroup } from './key-group-records.ts'
-import { javaHash } from './key-group.ts'
-import { WIDTH, type RecordPage, type RecordPlace } from './record-page.ts'
+import { ProbeKey } from './probe-key.ts'
+import type { RecordPage, RecordPlace } from './record-page.ts'
 
 /** Of a group's entries: as many dirty records make it worth while to go over all. */
 const SCANNED_SHARE = 8
@@ -104,9 +104,9 @@ class RecordCursor implements RecordPlace {
 
   next(): boolean {
     for (let page = this.#pages[this.#pageNumber]; page !== undefined; page = this.#pages[this.#pageNumber]) {
-      while (this.#next < page.words.length) {
+      while (this.#next < page.cellCount) {
         const at = this.#next
-        this.#next += WIDTH
+        this.#next += 1
         if (!page.isRecord(at)) continue
         moveTo(this, this.#group, page, at)
         return true
@@ -125,7 +125,7 @@ function moveTo(cursor: RecordPlace, group: KeyGroup, page: RecordPage | undefin
   cursor.at = at
   if (!page.isLeft) return
   const key = page.keyAt(at)
-  const isFound = group.find(key, javaHash(key), cursor)
+  const isFound = group.find(new ProbeKey().read(key), cursor)
   assert(isFound, () => `key ${JSON.stringify(key)} is lost from key group ${group.index}`)
 }
 
