@@ -21,16 +21,50 @@ const WORTH_CLEANING_EIGHTHS = 1
 const WORTH_GROWING_EIGHTHS = 2
 const MOST_DEPTH = 20
 const ELSEWHERE_CELLS = 64
+/** Of a group's entries. */
+const SCANNED_SHARE = 8
 
-/** What was written in one epoch: records, by the places they had then, and other entries. */
+/**
+ * What was written in one epoch: records, by the places they had then, and other entries. When the records are much of the group, their
+ * places are not kept: all records are looked at instead, which one after another come from memory in a fraction of the time.
+ */
 export class DirtyList {
-  readonly pages: RecordPage[] = []
-  readonly places: number[] = []
+  pages: RecordPage[] = []
+  places: number[] = []
   readonly entries: Entry[] = []
+  #recordCount = 0
+  #isScanned = false
 
   get count(): number {
-    return this.places.length + this.entries.length
+    return this.#recordCount + this.entries.length
   }
+
+  get recordCount(): number {
+    return this.#recordCount
+  }
+
+  /** All records of the group are to be looked at. */
+  get isScanned(): boolean {
+    return this.#isScanned
+  }
+
+  addRecord(page: RecordPage, at: number): void {
+    this.#recordCount += 1
+    if (this.#isScanned) return
+    if (isWorthScanning(this.#recordCount, page.group)) {
+      this.#isScanned = true
+      this.pages = []
+      this.places = []
+      return
+    }
+    this.pages.push(page)
+    this.places.push(at)
+  }
+}
+
+/** So many dirty records make it worth while to go over all. */
+export function isWorthScanning(recordCount: number, group: KeyGroup): boolean {
+  return recordCount * SCANNED_SHARE >= group.entryCount
 }
 
 export class KeyGroup {

@@ -119,9 +119,7 @@ export class KeyedStateBackend {
     if (this.#snapshot !== undefined) this.#snapshot.beforeRecordChange(page, at)
     if (page.writtenAt(at) === this.#epoch) return
     page.markWritten(at, this.#epoch)
-    const dirty = this.#dirtyOf(page.group)
-    dirty.pages.push(page)
-    dirty.places.push(at)
+    this.#dirtyOf(page.group).addRecord(page, at)
   }
 
   /** Those of the current key, made if there are none; its values stay as they are. */
