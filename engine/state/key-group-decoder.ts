@@ -4,8 +4,8 @@
 import { CorruptCheckpointError } from '../api/index.ts'
 import { CHUNK, CLEAR, ELEMENT, Element, ListBody, ListChunk, MapBody, RECORD, UNSET, type SlotParts } from './entry.ts'
 import type { KeyGroup } from './key-group-records.ts'
-import { javaHash } from './key-group.ts'
-import { VALUE, WIDTH, type RecordPlace } from './record-page.ts'
+import { ProbeKey } from './probe-key.ts'
+import type { RecordPlace } from './record-page.ts'
 import { decodeSegment, type Section, type StateNames } from './segment-codec.ts'
 
 /** Applies one segment. States that are not in `states` any more, by name and kind, are passed over. @throws CorruptCheckpointError */
@@ -33,7 +33,7 @@ export function applySegment(bytes: Uint8Array, group: KeyGroup, states: StateNa
 /** After the last segment: what is empty goes, maps get their order back, entries are counted. */
 export function settleDecoded(group: KeyGroup): void {
   for (const page of group.pages()) {
-    for (let at = 0; at < page.words.length; at += WIDTH) {
+    for (let at = 0; at < page.cellCount; at += 1) {
       if (!page.isRecord(at)) continue
       const held = settleBodies(page.partsAt(at))
       group.entryCount += held
@@ -68,15 +68,15 @@ function applyRecords(
   const [first] = columns
   const isSimple = columns.length === 1 && targets[0] === 0
   const place = { page: group.pageOf(0), at: -1 }
+  const key = new ProbeKey()
   for (let row = 0; row < keys.length; row += 1) {
-    const key = keys[row] ?? ''
-    const hash = javaHash(key)
-    if (isFresh || !group.find(key, hash, place)) group.add(key, hash, place)
+    key.read(keys[row] ?? '')
+    if (isFresh || !group.find(key, place)) group.add(key, place)
     if (gone?.has(row) === true) {
-      place.page.words[place.at + VALUE] = UNSET
+      place.page.values[place.at] = UNSET
       const parts = place.page.partsAt(place.at)
       if (parts !== undefined) parts.more = undefined
-    } else if (isSimple && first !== undefined) place.page.words[place.at + VALUE] = first[row]
+    } else if (isSimple && first !== undefined) place.page.values[place.at] = first[row]
     else applyCells(place, columns, targets, row)
   }
 }
@@ -86,7 +86,7 @@ function applyCells(place: RecordPlace, columns: Section['columns'], targets: re
     const target = targets[column] ?? -1
     if (target < 0) continue
     const cell = columns[column]?.[row]
-    if (target === 0) place.page.words[place.at + VALUE] = cell
+    if (target === 0) place.page.values[place.at] = cell
     else setMore(place.page.ensurePartsAt(place.at), target, cell)
   }
 }
@@ -136,15 +136,15 @@ function applyChunks({ keys, columns }: Section, group: KeyGroup, state: number)
 function applyClears({ keys }: Section, group: KeyGroup, state: number): void {
   for (const key of keys) {
     const place = { page: group.pageOf(0), at: -1 }
-    const bodies = group.find(key, javaHash(key), place) ? place.page.partsAt(place.at)?.bodies : undefined
+    const bodies = group.find(new ProbeKey().read(key), place) ? place.page.partsAt(place.at)?.bodies : undefined
     if (bodies !== undefined && state >= 0) bodies[state] = undefined
   }
 }
 
-function partsFor(group: KeyGroup, key: string): SlotParts {
-  const hash = javaHash(key)
-  const place = { page: group.pageOf(hash), at: -1 }
-  if (!group.find(key, hash, place)) group.add(key, hash, place)
+function partsFor(group: KeyGroup, text: string): SlotParts {
+  const key = new ProbeKey().read(text)
+  const place = { page: group.pageOf(key.hash), at: -1 }
+  if (!group.find(key, place)) group.add(key, place)
   return place.page.ensurePartsAt(place.at)
 }
 

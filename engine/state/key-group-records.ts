@@ -7,7 +7,8 @@
  */
 import { assert, InvariantViolation } from '../api/index.ts'
 import type { Entry } from './entry.ts'
-import { RecordPage, spread, WIDTH, type RecordPlace } from './record-page.ts'
+import type { ProbeKey } from './probe-key.ts'
+import { RecordPage, spread, type RecordPlace } from './record-page.ts'
 
 const LEAST_CELLS = 8
 const MOST_CELLS = 2_048
@@ -20,16 +21,50 @@ const WORTH_CLEANING_EIGHTHS = 1
 const WORTH_GROWING_EIGHTHS = 2
 const MOST_DEPTH = 20
 const ELSEWHERE_CELLS = 64
+/** Of a group's entries. */
+const SCANNED_SHARE = 8
 
-/** What was written in one epoch: records, by the places they had then, and other entries. */
+/**
+ * What was written in one epoch: records, by the places they had then, and other entries. When the records are much of the group, their
+ * places are not kept: all records are looked at instead, which one after another come from memory in a fraction of the time.
+ */
 export class DirtyList {
-  readonly pages: RecordPage[] = []
-  readonly places: number[] = []
+  pages: RecordPage[] = []
+  places: number[] = []
   readonly entries: Entry[] = []
+  #recordCount = 0
+  #isScanned = false
 
   get count(): number {
-    return this.places.length + this.entries.length
+    return this.#recordCount + this.entries.length
   }
+
+  get recordCount(): number {
+    return this.#recordCount
+  }
+
+  /** All records of the group are to be looked at. */
+  get isScanned(): boolean {
+    return this.#isScanned
+  }
+
+  addRecord(page: RecordPage, at: number): void {
+    this.#recordCount += 1
+    if (this.#isScanned) return
+    if (isWorthScanning(this.#recordCount, page.group)) {
+      this.#isScanned = true
+      this.pages = []
+      this.places = []
+      return
+    }
+    this.pages.push(page)
+    this.places.push(at)
+  }
+}
+
+/** So many dirty records make it worth while to go over all. */
+export function isWorthScanning(recordCount: number, group: KeyGroup): boolean {
+  return recordCount * SCANNED_SHARE >= group.entryCount
 }
 
 export class KeyGroup {
@@ -61,16 +96,16 @@ export class KeyGroup {
     throw new InvariantViolation(`key group ${this.index} has no page for hash ${hash}`)
   }
 
-  /** Sets `place`, if `key` is there. `hash` is javaHash(key). */
-  find(key: string, hash: number, place: RecordPlace): boolean {
-    const page = this.pageOf(hash)
-    const at = page.find(key, hash)
+  /** Sets `place`, if `key` is there. */
+  find(key: ProbeKey, place: RecordPlace): boolean {
+    const page = this.pageOf(key.hash)
+    const at = page.find(key)
     if (at >= 0) {
       place.page = page
       place.at = at
       return true
     }
-    const elsewhere = this.#elsewhere?.places.get(key)
+    const elsewhere = this.#elsewhere?.places.get(key.text)
     if (elsewhere === undefined) return false
     place.page = elsewhere.page
     place.at = elsewhere.at
@@ -78,12 +113,13 @@ export class KeyGroup {
   }
 
   /** An empty record for `key`, which is not there yet. */
-  add(key: string, hash: number, place: RecordPlace): void {
+  add(key: ProbeKey, place: RecordPlace): void {
+    const { hash } = key
     this.entryCount += 1
     let page = this.pageOf(hash)
     while (page.used * 8 >= page.cellCount * FULL_EIGHTHS && this.#replace(page)) page = this.pageOf(hash)
     for (;;) {
-      const at = page.put(key, hash)
+      const at = page.put(key)
       if (at >= 0) {
         place.page = page
         place.at = at
@@ -92,7 +128,10 @@ export class KeyGroup {
       if (page.live * 8 < page.cellCount * WORTH_GROWING_EIGHTHS || !this.#replace(page)) break
       page = this.pageOf(hash)
     }
-    this.#addElsewhere(key, hash, place)
+    const free = this.#freeElsewhere(key.text)
+    free.page.putAt(free.at, key)
+    place.page = free.page
+    place.at = free.at
   }
 
   /** No snapshot may be at work. */
@@ -143,32 +182,25 @@ export class KeyGroup {
       if (next !== undefined) this.#directory[first + index] = next
     }
     page.isLeft = true
-    for (let at = 0; at < page.words.length; at += WIDTH) {
-      if (!page.isRecord(at)) continue
-      const hash = page.hashAt(at)
-      if (!this.pageOf(hash).take(page, at)) this.#moveElsewhere(page, at)
+    for (let at = 0; at < page.cellCount; at += 1) {
+      if (!page.isRecord(at) || this.pageOf(page.hashAt(at)).take(page, at)) continue
+      const free = this.#freeElsewhere(page.keyAt(at))
+      free.page.takeAt(free.at, page, at)
     }
   }
 
-  #moveElsewhere(page: RecordPage, at: number): void {
-    const place = { page, at }
-    this.#addElsewhere(page.keyAt(at), page.hashAt(at), place)
-    place.page.copyFrom(page, at, place.at)
-  }
-
-  #addElsewhere(key: string, hash: number, place: RecordPlace): void {
+  /** A place of its own for `key`, which has no record there yet. */
+  #freeElsewhere(key: string): RecordPlace {
     const elsewhere: Elsewhere = (this.#elsewhere ??= { places: new Map(), pages: [], free: [] })
     if (elsewhere.free.length === 0) {
       const page = new RecordPage(this, ELSEWHERE_CELLS, 0)
       elsewhere.pages.push(page)
-      for (let at = 0; at < page.words.length; at += WIDTH) elsewhere.free.push({ page, at })
+      for (let at = 0; at < page.cellCount; at += 1) elsewhere.free.push({ page, at })
     }
     const free = elsewhere.free.pop()
     assert(free !== undefined, () => 'a new page has free places')
-    place.page = free.page
-    place.at = free.at
-    free.page.putAt(free.at, key, hash)
     elsewhere.places.set(key, free)
+    return free
   }
 }
 

@@ -14,9 +14,10 @@ import { release, sizeOf, slotOf, type SlotParts, type Body, type Clear, type En
 import { assertWellFormed, keyOfString, keyString } from './key-encoding.ts'
 import { applySegment, settleDecoded } from './key-group-decoder.ts'
 import { DirtyList, KeyGroup } from './key-group-records.ts'
-import { javaHash, keyGroupOfHash } from './key-group.ts'
+import { keyGroupOfHash } from './key-group.ts'
 import { KeyedSnapshot } from './keyed-snapshot.ts'
-import { WRITTEN_IN, type RecordPage } from './record-page.ts'
+import { ProbeKey } from './probe-key.ts'
+import type { RecordPage } from './record-page.ts'
 import { blobsToLeave, chooseRebases, type GroupFacts } from './rebase.ts'
 import { assertCompatible, chainsOf, type Chains, type Segment } from './segment-chains.ts'
 import type { StateNames } from './segment-codec.ts'
@@ -67,9 +68,9 @@ export class KeyedStateBackend {
   /** Tombstones by epoch: what a completed checkpoint lets go. */
   readonly #graves = new Map<number, Grave[]>()
   #epoch = 1
-  /** The current key and its hash, as long as it has no record. */
-  #unmet: string | undefined
-  #unmetHash = 0
+  /** The key that was selected last; `#isUnmet` as long as it has no record. */
+  readonly #key = new ProbeKey()
+  #isUnmet = false
   #snapshot: KeyedSnapshot | undefined
   #snapshots = 0
 
@@ -91,11 +92,12 @@ export class KeyedStateBackend {
   /** Selects the key that handles act on. @throws TerminalError for what is no key */
   setCurrentKey(key: unknown): void {
     const text = typeof key === 'string' && key.charCodeAt(0) !== 1 ? key : keyString(key)
-    const hash = javaHash(text)
+    const probe = this.#key.read(text)
+    const { hash } = probe
     const group = this.#groups[keyGroupOfHash(hash, this.maxParallelism)]
     const page = group?.pageOf(hash)
-    const at = page?.find(text, hash) ?? -1
-    if (page === undefined || at < 0) return this.#meet(text, hash)
+    const at = page?.find(probe) ?? -1
+    if (page === undefined || at < 0) return this.#meet()
     this.page = page
     this.at = at
   }
@@ -115,12 +117,9 @@ export class KeyedStateBackend {
     if (this.at < 0) this.#addRecord()
     const { page, at } = this
     if (this.#snapshot !== undefined) this.#snapshot.beforeRecordChange(page, at)
-    const { words } = page
-    if (words[at + WRITTEN_IN] === this.#epoch) return
-    words[at + WRITTEN_IN] = this.#epoch
-    const dirty = this.#dirtyOf(page.group)
-    dirty.pages.push(page)
-    dirty.places.push(at)
+    if (page.writtenAt(at) === this.#epoch) return
+    page.markWritten(at, this.#epoch)
+    this.#dirtyOf(page.group).addRecord(page, at)
   }
 
   /** Those of the current key, made if there are none; its values stay as they are. */
@@ -256,23 +255,23 @@ export class KeyedStateBackend {
   }
 
   /** A key without a record: it may be among what was restored and is not decoded yet, or lie elsewhere. */
-  #meet(text: string, hash: number): void {
-    const group = this.#groupAt(keyGroupOfHash(hash, this.maxParallelism))
+  #meet(): void {
+    const key = this.#key
+    const group = this.#groupAt(keyGroupOfHash(key.hash, this.maxParallelism))
     this.at = -1
-    this.#unmet = undefined
+    this.#isUnmet = false
     if (this.#undecoded.size > 0) this.#decode(group.index)
-    if (group.find(text, hash, this)) return
-    assertWellFormed(text)
-    this.#assertMine(group.index, text)
-    this.#unmet = text
-    this.#unmetHash = hash
+    if (group.find(key, this)) return
+    assertWellFormed(key.text)
+    this.#assertMine(group.index, key.text)
+    this.#isUnmet = true
   }
 
   #addRecord(): void {
-    const key = this.#unmet
-    assert(key !== undefined, () => 'state was used while no key was selected')
-    const group = this.#groupAt(keyGroupOfHash(this.#unmetHash, this.maxParallelism))
-    group.add(key, this.#unmetHash, this)
+    const key = this.#key
+    assert(this.#isUnmet, () => 'state was used while no key was selected')
+    const group = this.#groupAt(keyGroupOfHash(key.hash, this.maxParallelism))
+    group.add(key, this)
   }
 
   /** The key was selected where the record was sent, and again here. */
@@ -302,11 +301,10 @@ export class KeyedStateBackend {
       if (!entry.dead || entry.writtenIn > through) return
       release(entry)
     }
-    const key = typeof entry === 'string' ? entry : slotOf(entry).key
-    const hash = javaHash(key)
-    const group = this.#groupAt(keyGroupOfHash(hash, this.maxParallelism))
+    const key = new ProbeKey().read(typeof entry === 'string' ? entry : slotOf(entry).key)
+    const group = this.#groupAt(keyGroupOfHash(key.hash, this.maxParallelism))
     const place = { page: this.page, at: -1 }
-    if (!group.find(key, hash, place)) return
+    if (!group.find(key, place)) return
     const { page, at } = place
     if (!page.isDead(at) || page.writtenAt(at) > through || page.partsAt(at)?.hasEntries === true) return
     group.remove(place)

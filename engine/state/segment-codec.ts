@@ -8,7 +8,7 @@ import { CorruptCheckpointError } from '../api/index.ts'
 import { ByteReader, ByteWriter } from './byte-buffer.ts'
 import { readColumn, readIndexes, readKeys, writeColumn, writeIndexes, writeKeys, type Column } from './column-codec.ts'
 import { CHUNK, CLEAR, ELEMENT, RECORD, UNSET, type Entry } from './entry.ts'
-import { VALUE, type RecordPage } from './record-page.ts'
+import type { RecordPage } from './record-page.ts'
 import { assertStorable } from './storable.ts'
 import { copyValue } from './value-codec.ts'
 
@@ -46,7 +46,7 @@ export class SectionWriter {
     const width = this.#valueStates.length
     const rows = (this.#records ??= new Rows(RECORD, 0, width))
     const isDead = page.isDead(at)
-    const value = isDead ? 0 : page.words[at + VALUE]
+    const value = isDead ? 0 : page.values[at]
     rows.begin(page.keyAt(at), isDead)
     rows.cell(0, detach ? this.#detached(value) : value)
     if (width < 2) return

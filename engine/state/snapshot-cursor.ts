@@ -3,12 +3,9 @@
  */
 import { assert } from '../api/index.ts'
 import { entriesOf, type Entry } from './entry.ts'
-import type { DirtyList, KeyGroup } from './key-group-records.ts'
-import { javaHash } from './key-group.ts'
-import { WIDTH, type RecordPage, type RecordPlace } from './record-page.ts'
-
-/** Of a group's entries: as many dirty records make it worth while to go over all. */
-const SCANNED_SHARE = 8
+import { isWorthScanning, type DirtyList, type KeyGroup } from './key-group-records.ts'
+import { ProbeKey } from './probe-key.ts'
+import type { RecordPage, RecordPlace } from './record-page.ts'
 
 export interface SnapshotCursor extends RecordPlace {
   /** Undefined: the record at `page` and `at`. */
@@ -37,10 +34,7 @@ export class EntryCursor implements SnapshotCursor {
   }
 }
 
-/**
- * What was written in some epochs, an entry once for each of them; if that is much of the group, all its records instead: one after
- * another they come from memory in a fraction of the time.
- */
+/** What was written in some epochs, an entry once for each of them; if that is much of the group, all its records instead. */
 export class DirtyCursor implements SnapshotCursor {
   page: RecordPage
   at = -1
@@ -56,8 +50,8 @@ export class DirtyCursor implements SnapshotCursor {
     this.#group = group
     this.#lists = lists
     this.page = group.pageOf(0)
-    const recordCount = lists.reduce((sum, { places }) => sum + places.length, 0)
-    this.#isScanned = recordCount * SCANNED_SHARE >= group.entryCount
+    const recordCount = lists.reduce((sum, list) => sum + list.recordCount, 0)
+    this.#isScanned = lists.some(({ isScanned }) => isScanned) || isWorthScanning(recordCount, group)
     if (this.#isScanned) this.#records = new RecordCursor(group)
   }
 
@@ -104,9 +98,9 @@ class RecordCursor implements RecordPlace {
 
   next(): boolean {
     for (let page = this.#pages[this.#pageNumber]; page !== undefined; page = this.#pages[this.#pageNumber]) {
-      while (this.#next < page.words.length) {
+      while (this.#next < page.cellCount) {
         const at = this.#next
-        this.#next += WIDTH
+        this.#next += 1
         if (!page.isRecord(at)) continue
         moveTo(this, this.#group, page, at)
         return true
@@ -125,7 +119,7 @@ function moveTo(cursor: RecordPlace, group: KeyGroup, page: RecordPage | undefin
   cursor.at = at
   if (!page.isLeft) return
   const key = page.keyAt(at)
-  const isFound = group.find(key, javaHash(key), cursor)
+  const isFound = group.find(new ProbeKey().read(key), cursor)
   assert(isFound, () => `key ${JSON.stringify(key)} is lost from key group ${group.index}`)
 }
 

@@ -20,7 +20,7 @@ import {
   type SlotParts,
 } from './entry.ts'
 import { setMore } from './key-group-decoder.ts'
-import { VALUE, type RecordPage } from './record-page.ts'
+import type { RecordPage } from './record-page.ts'
 
 /** The part of the backend that handles need; `KeyedStateBackend` says what each does. */
 export interface CurrentKey {
@@ -78,7 +78,7 @@ class FirstValue {
   get(): unknown {
     const { page, at, snapshot } = this.#current
     if (at < 0) return this.#initial()
-    const value = page.words[at + VALUE]
+    const value = page.values[at]
     if (typeof value === 'number') return value
     if (value === UNSET) return this.#initial()
     if (snapshot !== undefined && typeof value === 'object') snapshot.beforeRecordChange(page, at)
@@ -88,14 +88,14 @@ class FirstValue {
   set(value: unknown): void {
     const current = this.#current
     current.beforeWriteValues()
-    current.page.words[current.at + VALUE] = value
+    current.page.values[current.at] = value
   }
 
   clear(): void {
     const current = this.#current
-    if (current.at < 0 || current.page.words[current.at + VALUE] === UNSET) return
+    if (current.at < 0 || current.page.values[current.at] === UNSET) return
     current.beforeWriteValues()
-    current.page.words[current.at + VALUE] = UNSET
+    current.page.values[current.at] = UNSET
     current.buryIfDead()
   }
 }

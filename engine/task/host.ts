@@ -1,6 +1,7 @@
 /**
  * The boundary between a coordinator and whatever runs its tasks: this process, worker processes, or another runtime. Plain data crosses
- * it, no closure; each request has an outcome. One HostPort is for one attempt: what an old one still says reaches nobody. Key groups follow from subtask and parallelism (engine/state/key-group.ts).
+ * it, no closure; each request has an outcome. One HostPort is for one attempt: what an old one still says reaches nobody. Key groups
+ * follow from subtask and parallelism (engine/state/key-group.ts).
  */
 import type { CheckpointBounds } from '../api/index.ts'
 import type { BlobReference, Manifest } from '../checkpoint/manifest.ts'

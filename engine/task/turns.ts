@@ -9,12 +9,12 @@ import type { Runtime } from '../api/index.ts'
 const YIELD_AFTER_MS = 4
 
 export class Turns {
-  readonly #runtime: Pick<Runtime, 'clock' | 'timers'>
+  readonly #runtime: Runtime
   readonly #waiting: (() => void)[] = []
   #isTurning = false
   #turnedAtMs: number
 
-  constructor(runtime: Pick<Runtime, 'clock' | 'timers'>) {
+  constructor(runtime: Runtime) {
     this.#runtime = runtime
     this.#turnedAtMs = runtime.clock.monotonicMs()
   }

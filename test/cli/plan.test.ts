@@ -86,10 +86,10 @@ test('plan shows several inputs, side outputs, state without a key, and the para
     '  4 x [spread]',
     '  2 x [good]',
     '  left => judge: forward',
-    '  right => judge: rebalance',
+    '  right => judge: forward',
     '  rules => judge: broadcast',
     '  judge => spread: rebalance',
-    '  spread => good: rebalance',
+    '  spread => good: forward',
     '',
   ])
 })

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest'
 import { assertWellFormed, keyOfString, keyString } from '../../engine/state/key-encoding.ts'
 import { javaHash, keyGroupOf, keyGroupRange, subtaskOf } from '../../engine/state/key-group.ts'
 import { createKeyedStateBackend } from '../../engine/state/keyed-state-backend.ts'
+import { ProbeKey } from '../../engine/state/probe-key.ts'
 
 type KeyRow = readonly [
   hex: string,
@@ -81,4 +82,21 @@ test('what is no key is refused by name', () => {
   expect(() => keyString(['a\ud800'])).toThrow(/lone surrogate/)
   const backend = createKeyedStateBackend({ descriptors: {}, maxParallelism: 128 })
   expect(() => backend.setCurrentKey('\udc00')).toThrow(/lone surrogate/)
+})
+
+test('a key is packed if it has 1 to 20 characters of one byte; no two packed keys have the same words, and no packed one those of others', () => {
+  const wordsOf = (text: string): string => {
+    const { a, b, c, d, e, isPacked, hash } = new ProbeKey().read(text)
+    expect(hash).toBe(javaHash(text))
+    const isOneByte = text.split('').every((character) => character > '\u0000' && character <= '\u00ff')
+    expect(isPacked).toBe(isOneByte && text.length >= 1 && text.length <= 20)
+    return isPacked ? [a, b, c, d, e].join(' ') : `0 0 0 0 0 ${text}`
+  }
+  const unit = fc.constantFrom('\u0000', '\u0001', 'a', '\u00ff', '\u0100', '\u0101', '\ud83d')
+  const near = fc.oneof(fc.string({ unit, maxLength: 24 }), fc.string({ unit: 'binary-ascii', maxLength: 24 }))
+  fc.assert(fc.property(near, near, (one, other) => (wordsOf(one) === wordsOf(other)) === (one === other)))
+  const probe = new ProbeKey().read('x'.repeat(20)).read('x'.repeat(21))
+  expect([probe.a, probe.b, probe.c, probe.d, probe.e, probe.isPacked]).toEqual([0, 0, 0, 0, 0, false])
+  const all = ['', ...Array.from({ length: 21 }, (_, length) => 'a'.repeat(length + 1))]
+  expect(new Set(all.map(wordsOf)).size).toBe(all.length)
 })
