@@ -17,7 +17,7 @@ import { packageVersion } from './version.ts'
 export function work(): void {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', ignoreClosedPipe)
   runWorker({
-    socket: new Socket({ fd: CONTROL_FD }),
+    socket: controlSocket(),
     createRuntime: nodeRuntime,
     load,
     exit: (why) => {
@@ -26,6 +26,15 @@ export function work(): void {
       process.exit(0)
     },
   })
+}
+
+function controlSocket(): Socket {
+  try {
+    return new Socket({ fd: CONTROL_FD })
+  } catch {
+    console.error('sluice: a worker is started by `sluice run --workers`, not by hand')
+    process.exit(2)
+  }
 }
 
 async function load(job: WorkerJob): Promise<LoadedJob> {

@@ -52,6 +52,7 @@ class Worker {
   readonly #control: Control<FromWorker, AskCoordinator>
   readonly #runtime: Runtime
   #loaded: LoadedJob | undefined
+  #preparing: Promise<Prepared> | undefined
   #attempt: WorkerAttempt | undefined
   /** Before the load. */
   #index = -1
@@ -77,16 +78,12 @@ class Worker {
       case 'load':
         return this.#load(request)
       case 'prepare':
-        return this.#prepare(request)
+        this.#preparing = this.#prepare(request)
+        return this.#preparing
       case 'open':
         return this.#attemptOf(request.nonce).open(request.spec, request.addresses)
-      case 'dispose': {
-        const attempt = this.#attempt
-        if (request.nonce !== attempt?.nonce) return undefined
-        await attempt[Symbol.asyncDispose]()
-        this.#attempt = undefined
-        return undefined
-      }
+      case 'dispose':
+        return this.#dispose(request.nonce)
       case 'exit':
         return this.#options.exit('asked')
       default:
@@ -126,6 +123,18 @@ class Worker {
       lost: (error) => this.#control.tell({ kind: 'broken', nonce, error: plainError(error) }),
     })
     return { address: this.#attempt.address }
+  }
+
+  /** It may come while it is still being prepared. */
+  async #dispose(nonce: string): Promise<void> {
+    await this.#preparing?.catch(() => undefined)
+    const attempt = this.#attempt
+    if (nonce !== attempt?.nonce) return
+    try {
+      await attempt[Symbol.asyncDispose]()
+    } finally {
+      this.#attempt = undefined
+    }
   }
 
   #attemptOf(nonce: string): WorkerAttempt {

@@ -7,6 +7,8 @@ import type { HostPort } from '../../engine/task/host.ts'
 import { COUNTS, isThere, WorkerPlace } from './worker-run.ts'
 
 const ENDLESS = { rate: '20000' }
+/** More with SLUICE_KILLS=all. */
+const ROUNDS = process.env['SLUICE_KILLS'] === 'all' ? 100 : 12
 
 test.each([1, 2, 3, 6])('%i workers give what one process gives, and leave no process behind', async (workers) => {
   await using place = new WorkerPlace()
@@ -22,16 +24,24 @@ test.each([1, 2, 3, 6])('%i workers give what one process gives, and leave no pr
   expect(pids.filter(isThere)).toEqual([])
 })
 
-test('a stop is a last checkpoint, and the next run goes on with another number of workers', async () => {
+test('a stop is a last checkpoint; the next runs go on with other numbers of workers and subtasks (F23)', async () => {
   await using place = new WorkerPlace()
   const first = place.start({ workers: 2, settings: ENDLESS })
   await first.completes(3)
   expect(await first.stop()).toEqual({ state: 'STOPPED' })
-  const some = first.expectExact()
-  const second = place.start({ workers: 3 })
-  await second.completes(3)
-  expect(await second.stop()).toEqual({ state: 'STOPPED' })
-  expect(second.expectExact()).toBeGreaterThan(some)
+  let some = first.expectExact()
+  for (const other of [
+    { workers: 3, parallelism: 7 },
+    { workers: 1, parallelism: 2 },
+    { workers: 2, parallelism: 1 },
+  ]) {
+    const before = some
+    const next = place.start(other)
+    await next.completes(3)
+    expect(await next.stop()).toEqual({ state: 'STOPPED' })
+    some = next.expectExact()
+    expect(some).toBeGreaterThan(before)
+  }
 })
 
 test('a worker that is killed fails the attempt at once, is replaced, and the others stay', async () => {
@@ -69,11 +79,11 @@ test('all workers killed at once are all replaced', async () => {
 
 test('workers killed and stopped at any moment lose nothing and repeat nothing (C2)', async () => {
   await using place = new WorkerPlace()
-  const restart = { kind: 'fixed-delay', attempts: 100, delayMs: 5 } as const
+  const restart = { kind: 'fixed-delay', attempts: 1_000, delayMs: 5 } as const
   const run = place.start({ workers: 3, settings: ENDLESS, limits: { silenceMs: 500 }, restart })
   const random = seeded(7)
   const strikes = { SIGKILL: 0, SIGSTOP: 0 }
-  for (let round = 1; round <= 12; round += 1) {
+  for (let round = 1; round <= ROUNDS; round += 1) {
     await run.completes(1)
     await setTimeout(random() * 100)
     const signal = random() < 0.75 ? 'SIGKILL' : 'SIGSTOP'
@@ -86,7 +96,7 @@ test('workers killed and stopped at any moment lose nothing and repeat nothing (
   const facts = run.expectExact()
   console.log(`${JSON.stringify(strikes)}, ${facts} records compared`)
   expect(facts).toBeGreaterThan(5_000)
-  expect(run.failures).toHaveLength(12)
+  expect(run.failures).toHaveLength(ROUNDS)
 })
 
 /** Numbers in [0, 1), always the same. */

@@ -26,6 +26,8 @@ const PATIENCE_MS = 20_000
 
 export interface WorkerRunOptions {
   readonly workers: number
+  /** Default: what the job says. */
+  readonly parallelism?: number
   readonly settings?: Readonly<Record<string, string>>
   readonly limits?: Partial<WorkerLimits>
   readonly job?: string
@@ -123,7 +125,7 @@ export class WorkerRun {
   }
 
   async #run(): Promise<RunEnd> {
-    const { workers, settings = {}, limits = {}, job = COUNTS, port, restart } = this.#options
+    const { workers, settings = {}, limits = {}, job = COUNTS, port, restart, parallelism } = this.#options
     const { definition, file } = await loadJob(job)
     const identity = await codeIdentity(file)
     const location = join(this.directory, '.sluice')
@@ -133,6 +135,7 @@ export class WorkerRun {
     return await runJob({
       definition: restart === undefined ? definition : { ...definition, restart },
       settings,
+      ...(parallelism === undefined ? {} : { parallelism }),
       store,
       runtime,
       baseDirectory: this.directory,
