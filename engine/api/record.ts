@@ -14,6 +14,20 @@ export interface Batch<T> {
   readonly timestamps?: readonly number[] | Float64Array
   /** Records of this batch that the source dropped under a `skip` policy: counted, never silent. */
   readonly skipped?: number
+  /** Records for side outputs of the source, by their name, without event time; read with `stream.side(…)`, dropped when nobody does. */
+  readonly sides?: Readonly<Record<string, readonly unknown[]>>
+}
+
+declare const carried: unique symbol
+/** A second way out of an operator, for records of another kind: late ones, bad ones. */
+export interface SideOutput<T> {
+  readonly name: string
+  readonly [carried]?: T
+}
+
+/** @param name unique within the operator: letters, digits, `_` and `-` */
+export function sideOutput<T>(name: string): SideOutput<T> {
+  return { name }
 }
 
 /** What a sink is given. The engine reuses both arrays after `write` has resolved: copy what must live longer. */
