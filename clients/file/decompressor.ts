@@ -13,6 +13,11 @@ export interface DecompressorOptions {
   readonly compression: Compression
   /** Of the compressed file; less than `length` bytes only where it ends. */
   readonly read: (from: number, length: number) => Promise<Buffer>
+  /**
+   * What lies before damage is given out to its last byte (default false): gzip as Node has it gives out nothing of a block that is
+   * damaged anywhere, so such a block is fed once more, byte by byte.
+   */
+  readonly givesAllBeforeDamage?: boolean
 }
 
 const READ_BYTES = 64 * 1024
@@ -24,6 +29,12 @@ export class Decompressor implements AsyncDisposable {
   #stream: Stream | undefined
   #block: { readonly from: number; readonly bytes: Buffer } | undefined
   #given = 0
+  /** Given out before the present stream began. */
+  #givenBefore = 0
+  /** Of the present stream: given out already, by one that found damage. */
+  #repeated = 0
+  /** From this byte of the file on a stream is fed byte by byte. */
+  #slowFrom = Infinity
   #isAtEnd = false
 
   constructor(options: DecompressorOptions) {
@@ -38,14 +49,18 @@ export class Decompressor implements AsyncDisposable {
   /** The next piece; undefined at the end of the file. @throws TerminalError for content that is damaged or cut off */
   async next(): Promise<Buffer | undefined> {
     while (!this.#isAtEnd) {
-      this.#stream ??= new Stream(this.#options.compression, (at) => this.#blockFrom(this.#startedAt + at))
+      this.#stream ??= new Stream(this.#options.compression, (at) => this.#toFeed(this.#startedAt + at))
       const piece = await this.#piece(this.#stream)
+      if (piece === 'again') continue
       if (piece === undefined) {
         await this.#streamEnded(this.#stream)
         continue
       }
-      this.#given += piece.length
-      return piece
+      const fresh = piece.subarray(this.#repeated)
+      this.#repeated -= piece.length - fresh.length
+      if (fresh.length === 0) continue
+      this.#given += fresh.length
+      return fresh
     }
     return undefined
   }
@@ -56,13 +71,24 @@ export class Decompressor implements AsyncDisposable {
     return Promise.resolve()
   }
 
-  async #piece(stream: Stream): Promise<Buffer | undefined> {
+  async #piece(stream: Stream): Promise<Buffer | 'again' | undefined> {
     try {
       return await stream.next()
     } catch (error) {
       if (!(error instanceof DamagedError)) throw error
-      throw this.#damaged(messageOf(error.cause), error.cause)
+      const damaged = this.#damaged(messageOf(error.cause), error.cause)
+      if (this.#options.givesAllBeforeDamage !== true || this.#slowFrom < Infinity) throw damaged
+      stream.close()
+      this.#stream = undefined
+      this.#slowFrom = this.#startedAt + stream.lastFedFrom
+      this.#repeated = this.#given - this.#givenBefore
+      return 'again'
     }
+  }
+
+  async #toFeed(from: number): Promise<Buffer> {
+    const block = await this.#blockFrom(from)
+    return from < this.#slowFrom ? block.subarray(0, this.#slowFrom - from) : block.subarray(0, 1)
   }
 
   async #streamEnded(stream: Stream): Promise<void> {
@@ -70,6 +96,7 @@ export class Decompressor implements AsyncDisposable {
     stream.close()
     if (usedBytes === 0) throw this.#damaged('no data')
     this.#startedAt += usedBytes
+    this.#givenBefore = this.#given
     this.#stream = undefined
     this.#isAtEnd = await this.#isRestEmpty()
   }
@@ -137,6 +164,9 @@ class Stream {
     return this.#stream.bytesWritten
   }
 
+  /** Where the block began that was fed last. */
+  lastFedFrom = 0
+
   async next(): Promise<Buffer | undefined> {
     for (;;) {
       this.#woken = Promise.withResolvers()
@@ -155,6 +185,7 @@ class Stream {
 
   async #feed(): Promise<void> {
     const block = await this.#blockFrom(this.#fed)
+    this.lastFedFrom = this.#fed
     this.#fed += block.length
     if (block.length === 0) {
       this.#isFed = true
