@@ -66,6 +66,8 @@ async function copyValid(
   // Behind the valid bytes there may be anything: a torn chunk, zeros after a power loss.
   const reading = { path, read, givesAllBeforeDamage: true }
   await using content = compression === undefined ? undefined : new Decompressor({ ...reading, compression })
+  // One is written while the next is read.
+  let before: Promise<void> = Promise.resolve()
   for (let left = open.contentBytes; left > 0;) {
     context.signal.throwIfAborted()
     const piece =
@@ -73,7 +75,9 @@ async function copyValid(
     if (piece === undefined || piece.length === 0)
       throw lost(open, path, context, `has only ${open.contentBytes - left}`)
     const valid = piece.subarray(0, left)
-    await part.append(valid)
+    await before
+    before = part.append(valid)
+    before.catch(() => undefined)
     left -= valid.length
   }
 }

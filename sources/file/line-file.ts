@@ -11,7 +11,7 @@ import { TerminalError } from '../../engine/api/index.ts'
 import { openBytes, type CompressionChoice, type OrderedBytes } from './file-bytes.ts'
 import type { FileDecoder, FileFormat } from './file-format.ts'
 import { Growth } from './growth.ts'
-import { headOf, tailOf, type FilePosition } from './position.ts'
+import { headOf, missingInHead, tailOf, type FilePosition } from './position.ts'
 
 export interface LineBlock {
   readonly bytes: Buffer
@@ -113,10 +113,13 @@ export class LineFile<T> implements AsyncDisposable {
     const wanted = Math.min(this.#readBytes, (await this.#growth?.sizeBehind(this.#readAt)) ?? Infinity)
     const bytes = await this.#bytes.read(wanted)
     if (bytes.length === 0) return this.#foundNothing()
+    const head = this.#readAt === 0 ? headOf(bytes) : this.#head
     if (this.#growth !== undefined) await this.#bytes.check(before, { endsInLine: true })
+    // What was there of a growing file when it was first read may be little.
+    const more = this.#growth === undefined ? 0 : missingInHead(head, before.byte + bytes.length)
+    this.#head = more === 0 ? head : headOf(await this.#bytes.peek(0, more))
     this.#isCaughtUp = false
     this.#tail = tailOf(bytes)
-    if (this.#readAt === 0) this.#head = headOf(bytes)
     this.#readAt += bytes.length
     this.#held.push(bytes)
     this.#heldBytes += bytes.length

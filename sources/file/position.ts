@@ -8,7 +8,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { TerminalError } from '../../engine/api/index.ts'
 
 export interface FilePosition {
-  /** Everything before this byte was read. */
+  /** Everything before this byte was read; of a compressed file it counts the bytes of the content. */
   readonly byte: number
   /** Print of the first bytes, up to 4,096; empty as long as nothing was read. */
   readonly head: string
@@ -37,6 +37,12 @@ export function mayBecomeMark(start: Buffer): boolean {
 /** `start`: what was first read of the file. */
 export function headOf(start: Buffer): string {
   return printOf(start.subarray(0, HEAD_BYTES))
+}
+
+/** Of a file of which `byte` bytes were read: how many of its first ones belong into its print, if it holds less than it could; else 0. */
+export function missingInHead(head: string, byte: number): number {
+  const length = Math.min(byte, HEAD_BYTES)
+  return length > lengthIn(head) ? length : 0
 }
 
 /** `block`: what was read last. */

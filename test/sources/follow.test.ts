@@ -183,6 +183,20 @@ describe('a followed file that is not what it was (F20)', () => {
     expect(job.found.values).toEqual(['one', 'two', 'three'])
   })
 
+  test('that began with little is known by all of its beginning later', async () => {
+    write('f', 'a\n')
+    await using job = await follow(open('f'), ['f'])
+    await job.until(1)
+    for (let line = 0; line < 30; line += 1) append('f', `${'x'.repeat(60)} ${line}\n`)
+    await job.until(31)
+    const from = job.found.positions
+    const text = ['a', ...Array.from({ length: 30 }, (_, line) => `${'x'.repeat(60)} ${line}`), ''].join('\n')
+    // Neither its first line nor the last kibibyte.
+    write('f', text.replace('x 2\n', 'y 2\n'))
+    await using next = await follow(open('f'), ['f'], from)
+    await expect(next.until(1)).rejects.toThrow(/begins otherwise/)
+  })
+
   test.each<[string, () => void]>([
     [
       'rotated',
