@@ -53,7 +53,7 @@ export async function openBytes(
 }
 
 /** Undefined: none. */
-export function compressionOf(path: string, choice: CompressionChoice): Compression | undefined {
+function compressionOf(path: string, choice: CompressionChoice): Compression | undefined {
   switch (choice) {
     case 'auto':
       return compressionByName(path)
@@ -65,6 +65,14 @@ export function compressionOf(path: string, choice: CompressionChoice): Compress
     default:
       return unreachable(choice)
   }
+}
+
+/** Of a followed file: what is appended to a compressed one is not whole until its writer says so, which it cannot. */
+export function refuseCompressed(path: string, choice: CompressionChoice): void {
+  if (compressionOf(path, choice) === undefined) return
+  throw new TerminalError(
+    `${path} is compressed, and cannot be followed: leave it out of the path, or read it without \`follow\``,
+  )
 }
 
 class PlainBytes implements OrderedBytes {

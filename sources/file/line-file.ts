@@ -8,7 +8,7 @@
  */
 import type { FileHandle } from 'node:fs/promises'
 import { TerminalError } from '../../engine/api/index.ts'
-import { openBytes, type CompressionChoice, type OrderedBytes } from './file-bytes.ts'
+import { openBytes, refuseCompressed, type CompressionChoice, type OrderedBytes } from './file-bytes.ts'
 import type { FileDecoder, FileFormat } from './file-format.ts'
 import { Growth } from './growth.ts'
 import { headOf, missingInHead, tailOf, type FilePosition } from './position.ts'
@@ -69,6 +69,7 @@ export class LineFile<T> implements AsyncDisposable {
   /** @throws TerminalError if the file is gone or is not what was read up to `position` */
   static async open<T>(options: OpenOptions<T>): Promise<LineFile<T>> {
     const { path, position, compression } = options
+    if (options.isGrowing) refuseCompressed(path, compression)
     const opened = await openBytes(path, compression, position)
     try {
       await opened.bytes.resume(position)

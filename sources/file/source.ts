@@ -15,7 +15,7 @@ import {
   type ValidateContext,
 } from '../../engine/api/index.ts'
 import type { BadLinePolicy } from './bad-lines.ts'
-import { compressionOf, type CompressionChoice } from './file-bytes.ts'
+import { refuseCompressed, type CompressionChoice } from './file-bytes.ts'
 import type { FileFormat } from './file-format.ts'
 import { FollowingReader } from './following-reader.ts'
 import { FILE_START, type FilePosition } from './position.ts'
@@ -84,7 +84,7 @@ export function fileSource<T>(options: FileSourceOptions<T>): Source<T, FileSpli
     guarantee: 'exactly-once',
     validate: async (context: ValidateContext) => {
       const found = await findAll(context.baseDirectory)
-      if (follow) refuseCompressed(found, compression)
+      if (follow) for (const file of found) refuseCompressed(file, compression)
     },
     discover: async (context: SourceContext, known): Promise<readonly DiscoveredSplit<FileSplit, FilePosition>[]> => {
       const ids = new Set([
@@ -107,15 +107,6 @@ export function fileSource<T>(options: FileSourceOptions<T>): Source<T, FileSpli
       return Promise.resolve(follow ? new FollowingReader<T>(reading, context.clock) : new FileReader<T>(reading))
     },
   }
-}
-
-/** What is appended to a compressed file is not whole until its writer says so, which it cannot. */
-function refuseCompressed(paths: readonly string[], choice: CompressionChoice): void {
-  const compressed = paths.find((path) => compressionOf(path, choice) !== undefined)
-  if (compressed === undefined) return
-  throw new TerminalError(
-    `${compressed} is compressed, and cannot be followed: leave it out of the path, or read it without \`follow\``,
-  )
 }
 
 function byPath(a: string, b: string): number {

@@ -256,6 +256,9 @@ test('compressed files and too many are refused', async () => {
   write('f', 'x\n')
   writeFileSync(pathOf('g.gz'), gzipSync('x\n'))
   await expect(open('.').validate(contextIn(directory))).rejects.toThrow(/g\.gz is compressed, and cannot be followed/)
+  // It came between the look at the names and the start.
+  await using late = await follow(open('.'), ['f', 'g.gz'])
+  await expect(late.until(2)).rejects.toThrow(/g\.gz is compressed/)
   const reader = await open('f').createReader(contextIn(directory))
   const splits = Array.from({ length: 1_001 }, (_, index) => ({ split: { id: String(index) }, position: START }))
   await expect(reader.assign(splits)).rejects.toThrow(/1001 files are to be followed, 1000 can be/)
