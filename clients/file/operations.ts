@@ -13,6 +13,7 @@ import {
   link,
   mkdir,
   open,
+  read,
   readdir,
   readFile,
   rename,
@@ -28,6 +29,10 @@ export interface FileOperations {
   createFile(path: string, mode: number): Promise<number>
   /** Rejects when this process may not make and remove names in it. */
   checkWritable(path: string): Promise<void>
+  /** For `read` only; ENOENT if it is not there. */
+  openForReading(path: string): Promise<number>
+  /** Fills a part of `bytes` from the file's `position` on, and returns how much; 0 at its end. */
+  read(fd: number, bytes: Uint8Array, position: number): Promise<number>
   /** For `fsync` only; ENOTDIR if it is none. */
   openDirectory(path: string): Promise<number>
   /** Writes a part of `bytes` from `offset` on, at the file's end, and returns how much. */
@@ -64,6 +69,8 @@ const DIRECTORY_ONLY = constants.O_RDONLY | (constants.O_DIRECTORY ?? 0)
 export const nodeFileOperations: FileOperations = {
   createFile: (path, mode) => value((done) => open(path, 'wx', mode, done)),
   checkWritable: (path) => nothing((done) => access(path, constants.W_OK | constants.X_OK, done)),
+  openForReading: (path) => value((done) => open(path, 'r', done)),
+  read: (fd, bytes, position) => value((done) => read(fd, bytes, 0, bytes.byteLength, position, done)),
   openDirectory: (path) => value((done) => open(path, DIRECTORY_ONLY, done)),
   write: (fd, bytes, offset) => value((done) => write(fd, bytes, offset, bytes.byteLength - offset, null, done)),
   fsync: (fd) => nothing((done) => fsync(fd, done)),

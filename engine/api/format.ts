@@ -19,6 +19,8 @@ export interface BadLine {
   readonly offset: number
   readonly reason: string
   readonly excerpt: string
+  /** In bytes, its end included; left out: up to the next line end. */
+  readonly length?: number
 }
 
 export interface LineDecoder<T> {

@@ -1,8 +1,10 @@
 /**
  * The replayable source: splits, positions, bounded polls.
  *
- * Life of an attempt: discover → createReader → assign → poll … poll, with acknowledge beside it → dispose. After a crash or a failure the
- * next attempt does the same again, from the positions of the last completed checkpoint.
+ * Life of an attempt: discover, once → for each subtask, perhaps in a process of its own: createReader → assign → poll … poll, with acknowledge
+ * beside it → dispose. After a crash or a failure the next attempt does the same again, from the positions of the last completed checkpoint;
+ * splits are dealt out anew each time, so a split may go to another reader, and what several splits share outside (a slot, a cursor) must
+ * not be released by one reader for others.
  *
  * What any of these throws or rejects with ends the attempt, and the restart strategy decides; a TerminalError ends the job. So what may
  * work a moment later (a lost connection) is tried again inside, for as long as it makes sense.
@@ -29,7 +31,7 @@ export interface Source<Out, Split extends SplitLike, Position> {
    * here; an ended one that is left out is forgotten. Two of one id are a TerminalError.
    */
   discover(context: SourceContext, known: readonly Split[]): Promise<readonly DiscoveredSplit<Split, Position>[]>
-  /** Called once per attempt, after `discover`. */
+  /** Called once per attempt and subtask, after `discover`. Nothing is shared with readers of other subtasks but the job's module. */
   createReader(context: ReaderContext): Promise<SourceReader<Out, Split, Position>>
 }
 
@@ -40,7 +42,7 @@ export interface DiscoveredSplit<Split, Position> {
 
 /** Disposed of once, when no poll and no acknowledge is pending; keeps nothing: where it is, the engine knows. */
 export interface SourceReader<Out, Split, Position> extends AsyncDisposable {
-  /** Once, before the first poll; splits in the order of discovery, ended ones left out. Checks that each position can be resumed. */
+  /** Once, before the first poll; this reader's splits, perhaps none, in the order of discovery, ended ones left out. Checks that each position can be resumed. */
   assign(splits: readonly { readonly split: Split; readonly position: Position }[]): Promise<void>
   /**
    * The next bounded batch. One call at a time. Barriers are served while a returned promise is pending. When `signal` aborts, it
@@ -48,7 +50,7 @@ export interface SourceReader<Out, Split, Position> extends AsyncDisposable {
    */
   poll(signal: AbortSignal): Promise<Polled<Out, Split, Position>> | Polled<Out, Split, Position>
   /**
-   * Positions of the oldest RETAINED checkpoint: nothing before them will be asked for again. One call at a time, beside polls; may skip
+   * Positions of the oldest RETAINED checkpoint, of splits of this reader: nothing before them will be asked for again. One call at a time, beside polls; may skip
    * checkpoints, or never come. After a RetryableError the next one makes up for it; any other failure ends the attempt.
    */
   acknowledge?(positions: readonly { readonly split: Split; readonly position: Position }[]): Promise<void>

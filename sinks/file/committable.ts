@@ -11,6 +11,8 @@ export interface FilePart {
   /** Name it gets when committed. */
   readonly visible: string
   readonly sizeBytes: number
+  /** It is the copy of this one, of another generation, which goes when the commit is settled. */
+  readonly replaces?: { readonly directory: string; readonly name: string }
 }
 
 const json = jsonCodec<unknown>()
@@ -61,13 +63,22 @@ function segmentsOf(name: string): readonly string[] | undefined {
 function parsePart(value: unknown): FilePart {
   const part: Partial<Record<string, unknown>> = typeof value === 'object' && value !== null ? { ...value } : {}
   const { directory, name, visible, sizeBytes } = part
+  const replaces = parseReplaced(part['replaces'])
   if (
     typeof directory !== 'string' ||
     typeof name !== 'string' ||
     typeof visible !== 'string' ||
-    typeof sizeBytes !== 'number'
+    typeof sizeBytes !== 'number' ||
+    replaces === 'none'
   ) {
     throw new CorruptCheckpointError(`not a file part: ${JSON.stringify(value)}`)
   }
-  return { directory, name, visible, sizeBytes }
+  return { directory, name, visible, sizeBytes, ...(replaces === undefined ? {} : { replaces }) }
+}
+
+function parseReplaced(value: unknown): FilePart['replaces'] | 'none' {
+  if (value === undefined) return undefined
+  const part: Partial<Record<string, unknown>> = typeof value === 'object' && value !== null ? { ...value } : {}
+  const { directory, name } = part
+  return typeof directory === 'string' && typeof name === 'string' ? { directory, name } : 'none'
 }

@@ -24,6 +24,7 @@ import {
 import { isThere, syncDirectory } from '../../clients/file/directory.ts'
 import { codeOf, type FileOperations } from '../../clients/file/operations.ts'
 import { hiddenPart, keptLink, nameInHidden, type FilePart } from './committable.ts'
+import type { OpenPart } from './open-part.ts'
 
 export interface FileCommitterOptions {
   /** Directories in scopes are relative to this one. */
@@ -31,7 +32,7 @@ export interface FileCommitterOptions {
   readonly fs: FileOperations
 }
 
-export class FileCommitter implements Committer<FilePart> {
+export class FileCommitter implements Committer<FilePart, OpenPart> {
   readonly #options: FileCommitterOptions
 
   constructor(options: FileCommitterOptions) {
@@ -64,10 +65,15 @@ export class FileCommitter implements Committer<FilePart> {
 
   async forget(committables: readonly FilePart[]): Promise<void> {
     const { fs } = this.#options
-    for (const { directory, name } of committables) await removeIfThere(join(directory, keptLink(name)), fs)
+    for (const { directory, name, replaces } of committables) {
+      await removeIfThere(join(directory, keptLink(name)), fs)
+      if (replaces === undefined) continue
+      await removeIfThere(join(replaces.directory, hiddenPart(replaces.name)), fs)
+      await removeIfThere(join(replaces.directory, keptLink(replaces.name)), fs)
+    }
   }
 
-  async abortStale(_permit: AbortPermit, stale: StaleScope<FilePart>): Promise<AbortReport> {
+  async abortStale(_permit: AbortPermit, stale: StaleScope<FilePart, OpenPart>): Promise<AbortReport> {
     const { baseDirectory } = this.#options
     const directories = new Set(stale.scopes.map(({ scope }) => resolve(baseDirectory, directoryInScope(scope))))
     const reports: AbortReport[] = []
@@ -92,9 +98,11 @@ export class FileCommitter implements Committer<FilePart> {
     return Promise.resolve()
   }
 
-  async #sweep(directory: string, stale: StaleScope<FilePart>): Promise<AbortReport> {
+  async #sweep(directory: string, stale: StaleScope<FilePart, OpenPart>): Promise<AbortReport> {
     const { fs } = this.#options
     const keep = new Set(stale.keep.map((part) => part.name))
+    // Of an open part its content alone: a second link is evidence of a commit that `keep` does not list.
+    const open = new Set(stale.keepWriterState.map((part) => hiddenPart(part.name)))
     let entries: readonly { readonly name: string }[]
     try {
       entries = await fs.readDirectory(directory)
@@ -105,7 +113,7 @@ export class FileCommitter implements Committer<FilePart> {
     let clean = true
     for (const { name: file } of entries) {
       const name = nameInHidden(file)
-      if (name === undefined || keep.has(name) || !stale.isStale(name)) continue
+      if (name === undefined || keep.has(name) || open.has(file) || !stale.isStale(name)) continue
       try {
         await fs.unlink(join(directory, file))
         aborted += 1

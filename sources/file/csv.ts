@@ -18,7 +18,7 @@ import {
   type SchemaLike,
 } from '../../engine/api/index.ts'
 import { recordEnd } from './csv-record.ts'
-import { markLength } from './position.ts'
+import { markLength, mayBecomeMark } from './position.ts'
 import type { CutAt, FileBytes, FileDecoder, FileFormat } from './file-format.ts'
 
 export interface CsvOptions<T> {
@@ -57,9 +57,12 @@ export function csv<T>(options: CsvOptions<T> = {}): FileFormat<T | CsvRecord> {
     openFile: async (file) => {
       const { parse } = await import('csv-parse/sync')
       const layout = { delimiter: delimiter.charCodeAt(0), fieldsOf: fieldsBy(parse, delimiter) }
-      const bodyStart = markLength(await file.read(0, HEADER_READ_BYTES))
+      const start = await file.read(0, HEADER_READ_BYTES)
+      if (file.isGrowing && mayBecomeMark(start)) return undefined
+      const bodyStart = markLength(start)
       if (columns !== undefined) return new CsvDecoder({ ...layout, columns, bodyStart, schema })
       const header = await readHeader(file, bodyStart, layout)
+      if (header === undefined) return undefined
       return new CsvDecoder({ ...layout, columns: header.columns, bodyStart: header.end, schema })
     },
   }
@@ -142,7 +145,7 @@ class CsvDecoder<T> implements FileDecoder<T | CsvRecord> {
         // The schema itself is at fault, not the record.
         if (error instanceof TerminalError) throw error
         const excerpt = record.toString('utf8').trimEnd().slice(0, EXCERPT)
-        bad.push({ offset: start, reason: reasonOf(error), excerpt })
+        bad.push({ offset: start, reason: reasonOf(error), excerpt, length: end - start })
       }
       start = end
     }
@@ -171,19 +174,19 @@ function fieldsBy(parse: typeof Parse, delimiter: string): FieldsOf {
   return (records) => parse(records, options)
 }
 
-/** A file without any record has no columns. */
+/** A file without any record has no columns; undefined: the header of a growing file is not whole yet. */
 async function readHeader(
   file: FileBytes,
   start: number,
   { delimiter, fieldsOf }: Layout,
-): Promise<{ readonly columns: readonly string[]; readonly end: number }> {
+): Promise<{ readonly columns: readonly string[]; readonly end: number } | undefined> {
   let bytes = Buffer.alloc(0)
   for (let isAtEnd = false; !isAtEnd && bytes.length < MAX_HEADER_BYTES;) {
     const more = await file.read(start + bytes.length, HEADER_READ_BYTES)
     bytes = Buffer.concat([bytes, more])
     isAtEnd = more.length < HEADER_READ_BYTES
     for (let from = 0; from < bytes.length;) {
-      const end = recordEnd(bytes, from, { delimiter, isAtEnd })
+      const end = recordEnd(bytes, from, { delimiter, isAtEnd: isAtEnd && !file.isGrowing })
       if (end === undefined) break
       const fields = headerFields(bytes.subarray(from, end), file.path, fieldsOf)
       if (fields !== undefined) return { columns: checkColumns(fields, `${file.path}: the header`), end: start + end }
@@ -191,7 +194,7 @@ async function readHeader(
       from = end
     }
   }
-  if (bytes.length < MAX_HEADER_BYTES) return { columns: [], end: start + bytes.length }
+  if (bytes.length < MAX_HEADER_BYTES) return file.isGrowing ? undefined : { columns: [], end: start + bytes.length }
   throw new TerminalError(
     `${file.path}: no header within its first ${MAX_HEADER_BYTES} bytes; name the columns with csv({ columns: […] })`,
   )

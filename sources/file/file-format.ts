@@ -9,13 +9,16 @@ import type { DecodedBlock } from '../../engine/api/index.ts'
 export interface FileFormat<T> {
   /**
    * Once each time a file is opened, before anything else of it is read; also when reading goes on in its middle.
+   * Undefined, of a growing file alone: it cannot be told yet, ask again when there is more of it.
    * @throws TerminalError when the file cannot be of this format
    */
-  openFile(file: FileBytes): Promise<FileDecoder<T>>
+  openFile(file: FileBytes): Promise<FileDecoder<T> | undefined>
 }
 
 export interface FileBytes {
   readonly path: string
+  /** It is followed: where it ends now it may go on later, also within a line. */
+  readonly isGrowing: boolean
   /** Less than `length` bytes only where the file ends. */
   read(from: number, length: number): Promise<Buffer>
 }

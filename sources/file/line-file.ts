@@ -3,12 +3,15 @@
  * are held, and a line of at most `MAX_LINE_BYTES`.
  *
  * The end is where a read first gave nothing: what is appended later belongs to no run that saw the end. There it is looked at once more:
- * a file that was cut short or rewritten while it was being read is an error too (F20).
+ * a file that was cut short or rewritten while it was being read is an error too (F20). A growing file has no end: its last line waits
+ * until it is whole, and before what was appended is given out, what was read before is compared.
  */
-import { open, type FileHandle } from 'node:fs/promises'
-import { messageOf, TerminalError } from '../../engine/api/index.ts'
+import type { FileHandle } from 'node:fs/promises'
+import { TerminalError } from '../../engine/api/index.ts'
+import { openBytes, refuseCompressed, type CompressionChoice, type OrderedBytes } from './file-bytes.ts'
 import type { FileDecoder, FileFormat } from './file-format.ts'
-import { checkUnchanged, headOf, readExactly, tailOf, type FilePosition } from './position.ts'
+import { Growth } from './growth.ts'
+import { headOf, missingInHead, tailOf, type FilePosition } from './position.ts'
 
 export interface LineBlock {
   readonly bytes: Buffer
@@ -24,6 +27,9 @@ export interface OpenOptions<T> {
   readonly readBytes: number
   /** Undefined: each line is a record. */
   readonly format?: FileFormat<T> | undefined
+  readonly compression: CompressionChoice
+  /** It is followed: lines are appended to it, for ever. */
+  readonly isGrowing: boolean
 }
 
 export const MAX_LINE_BYTES = 64 * 1024 * 1024
@@ -31,53 +37,54 @@ const NEWLINE = 10
 
 export class LineFile<T> implements AsyncDisposable {
   readonly path: string
-  /** Of the format it was opened with; undefined: each line is a record. */
-  readonly decoder: FileDecoder<T> | undefined
-  readonly #handle: FileHandle
+  readonly #format: FileFormat<T> | undefined
+  #decoder: FileDecoder<T> | undefined
+  readonly #bytes: OrderedBytes
+  readonly #growth: Growth | undefined
   readonly #readBytes: number
   #head: string
   /** Of the next byte to read. */
   #readAt: number
+  /** Of what was read last. */
+  #tail: string
   /** Read and not yet handed out, in order. */
   #held: Buffer[] = []
   #heldBytes = 0
   /** A newline is among the held bytes. */
   #hasLine = false
   #isAtEnd = false
-  /** What was read last, for a look at the end. */
-  #last: Buffer | undefined
+  #isCaughtUp = false
 
-  private constructor(handle: FileHandle, decoder: FileDecoder<T> | undefined, options: OpenOptions<T>) {
+  private constructor(opened: { readonly bytes: OrderedBytes; readonly handle: FileHandle }, options: OpenOptions<T>) {
     this.path = options.path
-    this.decoder = decoder
-    this.#handle = handle
+    this.#format = options.format
+    this.#bytes = opened.bytes
+    this.#growth = options.isGrowing ? new Growth(opened.handle, options.path) : undefined
     this.#readBytes = options.readBytes
     this.#head = options.position.head
     this.#readAt = options.position.byte
+    this.#tail = options.position.tail
   }
 
   /** @throws TerminalError if the file is gone or is not what was read up to `position` */
   static async open<T>(options: OpenOptions<T>): Promise<LineFile<T>> {
-    const { path, position, format } = options
-    let handle: FileHandle
+    const { path, position, compression } = options
+    if (options.isGrowing) refuseCompressed(path, compression)
+    const opened = await openBytes(path, compression, position)
     try {
-      handle = await open(path, 'r')
-    } catch (error) {
-      const soFar = position.byte === 0 ? '' : `, of which ${position.byte} bytes were read before`
-      throw new TerminalError(`cannot read ${path}${soFar}: ${messageOf(error)}. Bring it back, or make it readable`, {
-        cause: error,
-      })
-    }
-    try {
-      await checkUnchanged(handle, path, position)
-      const decoder = await format?.openFile({ path, read: (from, length) => readExactly(handle, from, length) })
-      const file = new LineFile(handle, decoder, options)
+      await opened.bytes.resume(position)
+      const file = new LineFile(opened, options)
       await file.read()
       return file
     } catch (error) {
-      await handle.close()
+      await opened.bytes[Symbol.asyncDispose]()
       throw error
     }
+  }
+
+  /** Of the format it was opened with; undefined: each line is a record, or nothing is known of a growing file yet. */
+  get decoder(): FileDecoder<T> | undefined {
+    return this.#decoder
   }
 
   /** There is something to take, without a read. */
@@ -95,25 +102,29 @@ export class LineFile<T> implements AsyncDisposable {
     return !this.#isAtEnd && (!this.#hasLine || this.#heldBytes < this.#readBytes)
   }
 
+  /** A growing file: the last read found nothing new. */
+  get isCaughtUp(): boolean {
+    return this.#isCaughtUp
+  }
+
   /** One at a time; between its start and its end blocks may be taken. */
   async read(): Promise<void> {
-    const buffer = Buffer.allocUnsafeSlow(this.#readBytes)
-    const { bytesRead } = await this.#handle.read(buffer, 0, buffer.length, this.#readAt)
-    if (bytesRead === 0) {
-      if (this.#last !== undefined) {
-        const end = { byte: this.#readAt, head: this.#head, tail: tailOf(this.#last) }
-        await checkUnchanged(this.#handle, this.path, end)
-      }
-      this.#isAtEnd = true
-      return
-    }
-    const bytes = buffer.subarray(0, bytesRead)
-    this.#last = bytes
-    if (this.#readAt === 0) this.#head = headOf(bytes)
-    this.#readAt += bytesRead
+    if (!(await this.#knowsFormat())) return this.#foundNothing()
+    const before = this.#place()
+    const wanted = Math.min(this.#readBytes, (await this.#growth?.sizeBehind(this.#readAt)) ?? Infinity)
+    const bytes = await this.#bytes.read(wanted)
+    if (bytes.length === 0) return this.#foundNothing()
+    const head = this.#readAt === 0 ? headOf(bytes) : this.#head
+    if (this.#growth !== undefined) await this.#bytes.check(before, { endsInLine: true })
+    // What was there of a growing file when it was first read may be little.
+    const more = this.#growth === undefined ? 0 : missingInHead(head, before.byte + bytes.length)
+    this.#head = more === 0 ? head : headOf(await this.#bytes.peek(0, more))
+    this.#isCaughtUp = false
+    this.#tail = tailOf(bytes)
+    this.#readAt += bytes.length
     this.#held.push(bytes)
-    this.#heldBytes += bytesRead
-    this.#hasLine ||= this.decoder === undefined ? bytes.includes(NEWLINE) : this.#hasRecord(this.#joined())
+    this.#heldBytes += bytes.length
+    this.#hasLine ||= this.#decoder === undefined ? bytes.includes(NEWLINE) : this.#hasRecord(this.#joined())
     if (!this.#hasLine && this.#heldBytes > MAX_LINE_BYTES) {
       const start = this.#readAt - this.#heldBytes
       throw new TerminalError(
@@ -136,7 +147,32 @@ export class LineFile<T> implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#handle.close()
+    await this.#bytes[Symbol.asyncDispose]()
+  }
+
+  async #knowsFormat(): Promise<boolean> {
+    if (this.#format === undefined || this.#decoder !== undefined) return true
+    this.#decoder = await this.#format.openFile({
+      path: this.path,
+      isGrowing: this.#growth !== undefined,
+      read: (from, length) => this.#bytes.peek(from, length),
+    })
+    return this.#decoder !== undefined
+  }
+
+  async #foundNothing(): Promise<void> {
+    const place = this.#place()
+    if (this.#growth === undefined) {
+      if (this.#readAt > 0) await this.#bytes.check(place, { endsInLine: false })
+      this.#isAtEnd = true
+      return
+    }
+    this.#isCaughtUp = await this.#growth.isStillGrowing(place, () => this.#bytes.check(place, { endsInLine: true }))
+  }
+
+  /** Behind what was read. */
+  #place(): FilePosition {
+    return { byte: this.#readAt, head: this.#head, tail: this.#tail }
   }
 
   #joined(): Buffer {
@@ -146,12 +182,12 @@ export class LineFile<T> implements AsyncDisposable {
 
   /** `held`: all that is held. */
   #hasRecord(held: Buffer): boolean {
-    return this.decoder === undefined ? held.includes(NEWLINE) : held.length > 0 && this.#cut(held, 1) > 0
+    return this.#decoder === undefined ? held.includes(NEWLINE) : held.length > 0 && this.#cut(held, 1) > 0
   }
 
   #cut(held: Buffer, aimBytes: number): number {
-    if (this.decoder === undefined) return wholeLines(held, aimBytes)
-    return this.decoder.cut(held, { offset: this.#readAt - held.length, aimBytes, isAtEnd: this.#isAtEnd })
+    if (this.#decoder === undefined) return wholeLines(held, aimBytes)
+    return this.#decoder.cut(held, { offset: this.#readAt - held.length, aimBytes, isAtEnd: this.#isAtEnd })
   }
 }
 

@@ -53,6 +53,12 @@ export interface StoredCommit {
   readonly version: number
 }
 
+/** An entry of writer state as a checkpoint holds it. */
+export interface StoredState {
+  readonly bytes: Uint8Array
+  readonly version: number
+}
+
 export interface GenerationOptions {
   readonly generation: number
   /** Default `out`. */
@@ -94,6 +100,8 @@ export class SinkGeneration<In, C, W> implements AsyncDisposable {
   readonly #writers: SinkWriter<In, C, W>[] = []
   #committer: Committer<C, W> | undefined
   #checkpoint = 0
+  /** What each subtask had at its last cut. */
+  readonly #states = new Map<number, readonly StoredState[]>()
 
   constructor(environment: SinkEnvironment<In, C, W>, options: GenerationOptions) {
     this.#environment = environment
@@ -103,12 +111,20 @@ export class SinkGeneration<In, C, W> implements AsyncDisposable {
     this.sink = environment.createSink()
   }
 
-  /** Makes the committer, then opens all writers, restored from `writerState` if there is any. */
-  async open(writerState: readonly W[] = []): Promise<void> {
+  /** Makes the committer, then opens all writers; `restored` is dealt out among them. */
+  async open(restored: readonly StoredState[] = []): Promise<void> {
     await this.#useCommitter()
-    for (let subtask = 0; subtask < this.#options.parallelism; subtask += 1) {
-      this.#writers.push(await this.sink.createWriter(this.#writerContext(subtask), subtask === 0 ? writerState : []))
+    const { parallelism } = this.#options
+    const states = this.#decodeStates(restored)
+    for (let subtask = 0; subtask < parallelism; subtask += 1) {
+      const share = states.filter((_, index) => index % parallelism === subtask)
+      this.#writers.push(await this.sink.createWriter(this.#writerContext(subtask), share))
     }
+  }
+
+  /** Of all subtasks, each as of its last cut: part of the checkpoint that `prepare` is for. */
+  get states(): readonly StoredState[] {
+    return [...this.#states.values()].flat()
   }
 
   async write(numbers: readonly number[], subtask = 0): Promise<void> {
@@ -127,7 +143,10 @@ export class SinkGeneration<In, C, W> implements AsyncDisposable {
     this.#checkpoint += 1
     const checkpoint = this.#checkpoint
     const known = this.#options.isPlainHost ? {} : { checkpoint: parseCheckpointId(checkpoint) }
-    const prepared = await this.#writer(subtask).prepareCommit({ ...known, endOfInput })
+    const writer = this.#writer(subtask)
+    const preparing = writer.prepareCommit({ ...known, endOfInput })
+    this.#states.set(subtask, this.#encodeStates(writer.snapshot?.(parseCheckpointId(checkpoint)) ?? []))
+    const prepared = await preparing
     const { committableCodec } = this.sink
     return prepared.map((committable, index) => ({
       id: { generation: this.#options.generation, checkpoint, operator: this.#options.operator, subtask, index },
@@ -182,8 +201,8 @@ export class SinkGeneration<In, C, W> implements AsyncDisposable {
     await committer.forget?.(this.#decode(stored))
   }
 
-  /** Everything of older generations that `keep` does not list; in the scopes of older parallelisms too. */
-  async abortStale(keep: readonly StoredCommit[] = []): Promise<AbortReport> {
+  /** Everything of older generations that no completed checkpoint holds; in the scopes of older parallelisms too. */
+  async abortStale(keep: readonly StoredCommit[] = [], keepStates: readonly StoredState[] = []): Promise<AbortReport> {
     const committer = await this.#useCommitter()
     const { generation, operator } = this.#options
     const lineages = new Set([this.#options.history.lineage])
@@ -191,7 +210,7 @@ export class SinkGeneration<In, C, W> implements AsyncDisposable {
       scopes: this.#scopes(),
       isStale: (name) => isOlderName(name, { job: JOB, lineages, operator, below: generation }),
       keep: this.#decode(keep),
-      keepWriterState: [],
+      keepWriterState: this.#decodeStates(keepStates),
     })
     assert.equal(typeof report.aborted, 'number')
     return report
@@ -226,6 +245,18 @@ export class SinkGeneration<In, C, W> implements AsyncDisposable {
 
   #decode(stored: readonly StoredCommit[]): readonly C[] {
     return stored.map(({ bytes, version }) => this.sink.committableCodec.decode(bytes.slice(), version))
+  }
+
+  #decodeStates(stored: readonly StoredState[]): readonly W[] {
+    const codec = this.sink.writerStateCodec
+    if (codec === undefined) assert.equal(stored.length, 0, 'writer state without a writerStateCodec')
+    return codec === undefined ? [] : stored.map(({ bytes, version }) => codec.decode(bytes.slice(), version))
+  }
+
+  #encodeStates(states: readonly W[]): readonly StoredState[] {
+    const codec = this.sink.writerStateCodec
+    if (codec === undefined) assert.equal(states.length, 0, 'writer state without a writerStateCodec')
+    return codec === undefined ? [] : states.map((state) => ({ bytes: codec.encode(state), version: codec.version }))
   }
 
   #writer(subtask: number): SinkWriter<In, C, W> {

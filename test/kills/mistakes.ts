@@ -26,7 +26,7 @@ export type Mistake = (typeof MISTAKES)[number]
 
 const mistake = process.env['KILLS_MISTAKE'] as Mistake | undefined
 
-export function mistakenSink<In>(sound: Sink<In, FilePart>): Sink<In, FilePart> {
+export function mistakenSink<In, W>(sound: Sink<In, FilePart, W>): Sink<In, FilePart, W> {
   if (mistake === undefined) return sound
   return {
     ...sound,
@@ -45,7 +45,7 @@ export function mistakenSink<In>(sound: Sink<In, FilePart>): Sink<In, FilePart> 
   }
 }
 
-function early<In>(writer: SinkWriter<In, FilePart>): Partial<SinkWriter<In, FilePart>> {
+function early<In, W>(writer: SinkWriter<In, FilePart, W>): Partial<SinkWriter<In, FilePart, W>> {
   return {
     prepareCommit: async (epoch) => {
       const parts = await writer.prepareCommit(epoch)
@@ -55,7 +55,7 @@ function early<In>(writer: SinkWriter<In, FilePart>): Partial<SinkWriter<In, Fil
   }
 }
 
-function mistakenCommitter(sound: Committer<FilePart>, generation: number): Partial<Committer<FilePart>> {
+function mistakenCommitter<W>(sound: Committer<FilePart, W>, generation: number): Partial<Committer<FilePart, W>> {
   switch (mistake) {
     case 'abort instead of commit at recovery':
     case 'no commit at recovery':

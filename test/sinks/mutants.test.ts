@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Committer, SinkWriter, WriterContext } from '../../engine/api/index.ts'
 import { hiddenPart, keptLink } from '../../sinks/file/committable.ts'
-import type { FilePart } from '../../sinks/file/sink.ts'
+import type { FilePart, OpenPart } from '../../sinks/file/sink.ts'
 import { sinkChecks } from '../conformance/sink.ts'
 import { fileEnvironment, type FileEnvironment, type Numbered } from './file/file-environment.ts'
 
-type Writer = SinkWriter<Numbered, FilePart>
-type FileCommitter = Committer<FilePart>
+type Writer = SinkWriter<Numbered, FilePart, OpenPart>
+type FileCommitter = Committer<FilePart, OpenPart>
 
 interface Mutant {
   /** A check with such a name must fail. */

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterAll, describe, expect, test } from 'vitest'
 import { json, type Polled, type Source, type SourceReader } from '../../engine/api/index.ts'
 import { csv, fileSource } from '../../sources/file/source.ts'
@@ -43,6 +44,34 @@ testSource('file of CSV', {
       path: '*.csv',
       decode: csv(),
       timestamp: ({ index }) => Number(index),
+      blockBytes: [200, 7, 100_000][variant] ?? 64,
+    }),
+})
+
+for (const [extension, compress] of Object.entries({ gz: gzipSync, zst: zstdCompressSync })) {
+  const whole = csvRecords.slice(0, 30).join('\n')
+  writeFileSync(join(directory, `a.${extension}`), compress(`index,text\n${whole}`))
+  const chunks = ['index,text', ...csvRecords.slice(30)].map((record) => compress(`${record}\n`))
+  writeFileSync(join(directory, `b.${extension}`), Buffer.concat(chunks))
+
+  testSource(`file of CSV, compressed: ${extension}`, {
+    baseDirectory: directory,
+    records: 60,
+    open: (variant) =>
+      fileSource({ path: `*.${extension}`, decode: csv(), blockBytes: [200, 7, 100_000][variant] ?? 64 }),
+  })
+}
+
+testSource('file, followed', {
+  baseDirectory: directory,
+  // A last line without its end waits.
+  records: fileRecords - 1,
+  isEndless: true,
+  open: (variant) =>
+    fileSource({
+      path: '*.jsonl',
+      decode: json<{ index: number }>(),
+      follow: true,
       blockBytes: [200, 7, 100_000][variant] ?? 64,
     }),
 })

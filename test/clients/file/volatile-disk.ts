@@ -103,6 +103,20 @@ export function volatileDisk(options: VolatileDiskOptions = {}): VolatileDisk {
         0,
       ),
     checkWritable: (path) => act('checkWritable', path, () => void directoryAt(root, path)),
+    openForReading: (path) => perform({ name: 'openForReading', path }, () => opened(fileAt(root, path), path), 0),
+    read: (fd, bytes, position) =>
+      perform(
+        { name: 'read', path: pathOf(fd) },
+        () => {
+          const { node } = descriptor(fd)
+          if (node.kind !== 'file') throw failure('EISDIR')
+          // Short reads are allowed too.
+          const part = node.bytes.subarray(position, position + Math.min(bytes.byteLength, 50))
+          bytes.set(part)
+          return part.byteLength
+        },
+        0,
+      ),
     openDirectory: (path) => perform({ name: 'openDirectory', path }, () => opened(directoryAt(root, path), path), 0),
     write: (fd, bytes, offset) =>
       perform(
@@ -196,8 +210,12 @@ function directoryAt(root: Directory, path: string): Directory {
   return node
 }
 
-function contentAt(root: Directory, path: string): Uint8Array {
+function fileAt(root: Directory, path: string): File {
   const node = nodeAt(root, path)
   if (node.kind !== 'file') throw failure('EISDIR')
-  return new Uint8Array(node.bytes)
+  return node
+}
+
+function contentAt(root: Directory, path: string): Uint8Array {
+  return new Uint8Array(fileAt(root, path).bytes)
 }

@@ -4,8 +4,10 @@ import { mkdir, readdir, readFile, rename, rm, unlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { json } from '../../../engine/api/index.ts'
+import { compressionByName } from '../../../clients/file/compression.ts'
+import { Decompressor } from '../../../clients/file/decompressor.ts'
 import { nodeFileOperations, type FileOperations } from '../../../clients/file/operations.ts'
-import { fileSink, type FilePart } from '../../../sinks/file/sink.ts'
+import { fileSink, type FilePart, type FileSinkOptions, type OpenPart } from '../../../sinks/file/sink.ts'
 import type { SinkEnvironment } from '../../conformance/sink.ts'
 
 export interface Numbered {
@@ -13,12 +15,9 @@ export interface Numbered {
   readonly text: string
 }
 
-export type FileEnvironment = SinkEnvironment<Numbered, FilePart> & { readonly directory: string }
+export type FileEnvironment = SinkEnvironment<Numbered, FilePart, OpenPart> & { readonly directory: string }
 
-export interface FileEnvironmentOptions {
-  readonly maxPartBytes?: number
-  readonly fs?: FileOperations
-}
+export type FileEnvironmentOptions = Partial<Omit<FileSinkOptions<Numbered>, 'path'>>
 
 export async function fileEnvironment(options: FileEnvironmentOptions = {}): Promise<FileEnvironment> {
   const root = mkdtempSync(join(tmpdir(), 'sluice-file-sink-'))
@@ -39,8 +38,7 @@ export async function fileEnvironment(options: FileEnvironmentOptions = {}): Pro
   }
   return {
     directory,
-    createSink: () =>
-      fileSink<Numbered>({ path: directory, encode: json(), maxPartBytes: options.maxPartBytes ?? 64 * 1024, fs }),
+    createSink: () => fileSink<Numbered>({ encode: json(), maxPartBytes: 64 * 1024, ...options, path: directory, fs }),
     record: (number) => ({ number, text: `Zeile ${number} ✓` }),
     readVisible: () => numbersIn(directory),
     takeVisible: async () => {
@@ -70,9 +68,21 @@ export async function numbersIn(directory: string): Promise<number[]> {
   const numbers: number[] = []
   for (const name of (await namesIn(directory)).toSorted()) {
     if (name.startsWith('.')) continue
-    numbers.push(...numbersOf(await readFile(join(directory, name), 'utf8')))
+    numbers.push(...numbersOf(await textOf(name, await readFile(join(directory, name)))))
   }
   return numbers
+}
+
+/** @throws if it is compressed and not whole */
+export async function textOf(name: string, bytes: Uint8Array): Promise<string> {
+  const compression = compressionByName(name)
+  if (compression === undefined) return Buffer.from(bytes).toString()
+  const read = (from: number, length: number): Promise<Buffer> =>
+    Promise.resolve(Buffer.from(bytes.subarray(from, from + length)))
+  await using content = new Decompressor({ path: name, compression, read })
+  const pieces: Buffer[] = []
+  for (let piece = await content.next(); piece !== undefined; piece = await content.next()) pieces.push(piece)
+  return Buffer.concat(pieces).toString()
 }
 
 /** @throws if a line is not one that `record` made */

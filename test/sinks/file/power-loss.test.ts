@@ -2,11 +2,22 @@
 import { describe, expect, test } from 'vitest'
 import { cutEverywhere, type Life, type Verdict } from '../../clients/file/power-cuts.ts'
 import type { Operation, VolatileDisk } from '../../clients/file/volatile-disk.ts'
-import { ALL_NUMBERS, CheckpointFacts, DIRECTORY, finish, hiddenNames, live, start, visibleNumbers } from './life.ts'
+import {
+  ALL_NUMBERS,
+  CheckpointFacts,
+  DIRECTORY,
+  finish,
+  hiddenNames,
+  live,
+  STAYING_OPEN,
+  start,
+  visibleNumbers,
+  type LifeWay,
+} from './life.ts'
 
 /** One generation lives until the cut; another recovers from what survived and lives to the end. */
-function sinkLife(): Life {
-  const log = new CheckpointFacts()
+function sinkLife(way: LifeWay): Life {
+  const log = new CheckpointFacts(way)
   return {
     live: async (disk) => live(await start(log, disk.operations), log),
     judge: async (survivors) => {
@@ -18,8 +29,8 @@ function sinkLife(): Life {
   }
 }
 
-const cutSinkEverywhere = (ignores: (operation: Operation) => boolean): Promise<Verdict> =>
-  cutEverywhere(ignores, sinkLife)
+const cutSinkEverywhere = (ignores: (operation: Operation) => boolean, way: LifeWay = {}): Promise<Verdict> =>
+  cutEverywhere(ignores, () => sinkLife(way))
 
 /** What is wrong after a new generation has recovered and lived to the end. */
 async function recovered(disk: VolatileDisk, log: CheckpointFacts): Promise<string | undefined> {
@@ -38,6 +49,13 @@ describe('after a power loss at any operation', () => {
     expect(verdict.cuts).toBeGreaterThan(100)
     expect(verdict.facts).toBe((verdict.cuts + 1) * 2 * ALL_NUMBERS.length)
   })
+
+  test('so is what was in a part that stays open across checkpoints', async () => {
+    const verdict = await cutSinkEverywhere(() => false, STAYING_OPEN)
+    expect(verdict.violations).toEqual([])
+    expect(verdict.cuts).toBeGreaterThan(80)
+    expect(verdict.facts).toBe((verdict.cuts + 1) * 2 * ALL_NUMBERS.length)
+  })
 })
 
 describe('the power-loss harness finds a file sink that', () => {
@@ -50,6 +68,7 @@ describe('the power-loss harness finds a file sink that', () => {
   for (const [bug, ignores] of Object.entries(bugs)) {
     test(`${bug}`, async () => {
       expect((await cutSinkEverywhere(ignores)).violations.length).toBeGreaterThan(0)
+      expect((await cutSinkEverywhere(ignores, STAYING_OPEN)).violations.length).toBeGreaterThan(0)
     })
   }
 })

@@ -66,6 +66,10 @@ describe('options that cannot be meant are refused at once', () => {
     [{ path: 'out', maxPartBytes: Number.NaN }, /maxPartBytes/],
     [{ path: 'out', extension: 'txt' }, /extension/],
     [{ path: 'out', extension: '/../x' }, /extension/],
+    [{ path: 'out', maxPartAgeMs: 5 }, /maxPartAgeMs means nothing/],
+    [{ path: 'out', rolling: 'when-full' as const, maxPartAgeMs: -1 }, /maxPartAgeMs is -1/],
+    [{ path: 'out', rolling: 'never' as 'when-full' }, /rolling is never/],
+    [{ path: 'out', compression: 'lz4' as 'gzip' }, /compression is lz4/],
   ])('%j', (options, message) => {
     expect(() => fileSink({ encode: json(), ...options })).toThrow(message)
   })

@@ -1,10 +1,11 @@
 import { readdirSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { lines } from '../../../engine/api/index.ts'
+import { lines, parseLineageId, parseOperatorId } from '../../../engine/api/index.ts'
+import { nodeRuntime } from '../../../engine/host/node-runtime.ts'
 import { nodeFileOperations, type FileOperations } from '../../../clients/file/operations.ts'
 import { FileWriter } from '../../../sinks/file/writer.ts'
-import { SinkGeneration } from '../../conformance/sink-generation.ts'
+import { silent, SinkGeneration } from '../../conformance/sink-generation.ts'
 import { fileEnvironment, numbersIn } from './file-environment.ts'
 
 const NO_TIMES: readonly number[] = []
@@ -16,12 +17,18 @@ async function writerOn(directory: string, fs: Partial<FileOperations>, more: { 
     directory,
     encode: lines(),
     maxPartBytes: more.maxPartBytes ?? 1_000_000_000,
+    staysOpen: undefined,
+    compression: undefined,
     extension: '.txt',
     fs: { ...nodeFileOperations, ...fs },
     context: {
       nextName: () => `n--${(counter += 1)}`,
       memoryBudgetBytes: 1024 * 1024,
       fail: (error) => void failures.push(error),
+      lineage: parseLineageId('abcdefgh1234'),
+      operator: parseOperatorId('out'),
+      ...nodeRuntime(silent),
+      signal: new AbortController().signal,
     },
   })
   return { writer, failures }
@@ -48,7 +55,7 @@ describe('the file writer', () => {
     expect(batches).toBeLessThanOrEqual(2)
     gate.resolve()
     await pushedBack
-    const parts = await writer.prepareCommit()
+    const parts = await writer.prepareCommit({ endOfInput: false })
     expect(parts.map((part) => part.sizeBytes)).toEqual([batches * 1024 * 1024])
     await writer[Symbol.asyncDispose]()
   })
@@ -68,7 +75,9 @@ describe('the file writer', () => {
       // Node names the file of a path, not of a descriptor.
       const isNamed = operation === 'createFile' || operation === 'link'
       const message: unknown = expect.stringMatching(`^cannot ${operation} /.*\\.part: ENOSPC: injected$`)
-      await expect(writer.prepareCommit()).rejects.toMatchObject(isNamed ? full : { message, cause: full })
+      await expect(writer.prepareCommit({ endOfInput: false })).rejects.toMatchObject(
+        isNamed ? full : { message, cause: full },
+      )
       await writer[Symbol.asyncDispose]()
       isFull = false
       expect(await numbersIn(environment.directory)).toEqual([])
@@ -86,7 +95,7 @@ describe('the file writer', () => {
     ).rejects.toMatchObject({ cause: broken })
     expect(failures).toEqual([expect.objectContaining({ cause: broken })])
     expect(() => writer.write({ values: ['x'], timestamps: NO_TIMES })).toThrow(/cannot write .*: EIO: injected/)
-    await expect(writer.prepareCommit()).rejects.toMatchObject({ cause: broken })
+    await expect(writer.prepareCommit({ endOfInput: false })).rejects.toMatchObject({ cause: broken })
     await writer[Symbol.asyncDispose]()
   })
 
@@ -94,7 +103,7 @@ describe('the file writer', () => {
     await using environment = await fileEnvironment()
     const { writer } = await writerOn(environment.directory, {}, { maxPartBytes: 1024 * 1024 })
     for (let count = 0; count < 20; count += 1) await writer.write({ values: mebibyte, timestamps: NO_TIMES })
-    const parts = await writer.prepareCommit()
+    const parts = await writer.prepareCommit({ endOfInput: false })
     expect(parts).toHaveLength(20)
     expect(parts.map(({ name }) => name)).toEqual(Array.from({ length: 20 }, (_, index) => `n--${index + 1}`))
     expect(readdirSync(environment.directory)).toHaveLength(40)
@@ -112,7 +121,7 @@ describe('the file writer', () => {
     const { writer } = await writerOn(environment.directory, counting, { maxPartBytes: 1024 * 1024 })
     for (let count = 0; count < 3; count += 1) await writer.write({ values: mebibyte, timestamps: NO_TIMES })
     await writer.write({ values: mebibyte.slice(0, 300), timestamps: NO_TIMES })
-    const preparing = writer.prepareCommit()
+    const preparing = writer.prepareCommit({ endOfInput: false })
     await writer.write({ values: mebibyte.slice(0, 300), timestamps: NO_TIMES })
     await writer[Symbol.asyncDispose]()
     expect(open).toBe(0)
@@ -123,10 +132,10 @@ describe('the file writer', () => {
     await using environment = await fileEnvironment()
     const first = await writerOn(environment.directory, {})
     await first.writer.write({ values: ['first'], timestamps: NO_TIMES })
-    await first.writer.prepareCommit()
+    await first.writer.prepareCommit({ endOfInput: false })
     const second = await writerOn(environment.directory, {})
     await second.writer.write({ values: ['second'], timestamps: NO_TIMES })
-    await expect(second.writer.prepareCommit()).rejects.toMatchObject({ code: 'EEXIST' })
+    await expect(second.writer.prepareCommit({ endOfInput: false })).rejects.toMatchObject({ code: 'EEXIST' })
     for (const { writer } of [first, second]) await writer[Symbol.asyncDispose]()
   })
 })

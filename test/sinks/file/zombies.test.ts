@@ -8,7 +8,20 @@ import type { FileOperations } from '../../../clients/file/operations.ts'
 import { untilStill } from '../../clients/file/power-cuts.ts'
 import { volatileDisk, type VolatileDisk } from '../../clients/file/volatile-disk.ts'
 import { numbersOf } from './file-environment.ts'
-import { ALL_NUMBERS, CheckpointFacts, DIRECTORY, finish, hiddenNames, live, start, visibleNumbers } from './life.ts'
+import { openPartCodec } from '../../../sinks/file/open-part.ts'
+import type { StoredState } from '../../conformance/sink-generation.ts'
+import {
+  ALL_NUMBERS,
+  CheckpointFacts,
+  DIRECTORY,
+  finish,
+  hiddenNames,
+  live,
+  STAYING_OPEN,
+  start,
+  visibleNumbers,
+  type LifeWay,
+} from './life.ts'
 
 /** When the paused process goes on, seen from its successor. */
 type Wake = 'never' | 'after it committed' | 'after it aborted' | 'at its end'
@@ -22,11 +35,16 @@ interface Verdict {
 /** A seeded mistake in the operations of all processes. */
 type Mistake = (fs: FileOperations) => FileOperations
 
-async function pauseEverywhere(wake: Wake, mistake: Mistake = (fs) => fs): Promise<Verdict> {
+interface Seeded {
+  readonly mistake?: Mistake
+  readonly way?: LifeWay
+}
+
+async function pauseEverywhere(wake: Wake, seeded: Seeded = {}): Promise<Verdict> {
   const violations: string[] = []
   let facts = 0
   for (let pauses = 0; ; pauses += 1) {
-    const { wasPaused, problem } = await pausedOnce(pauses, wake, mistake)
+    const { wasPaused, problem } = await pausedOnce(pauses, wake, seeded)
     facts += ALL_NUMBERS.length
     if (problem !== undefined) violations.push(`paused before operation ${pauses}, woken ${wake}: ${problem}`)
     if (!wasPaused) return { pauses, facts, violations }
@@ -36,10 +54,10 @@ async function pauseEverywhere(wake: Wake, mistake: Mistake = (fs) => fs): Promi
 async function pausedOnce(
   pauseAt: number,
   wake: Wake,
-  mistake: Mistake,
+  { mistake = (fs) => fs, way = {} }: Seeded,
 ): Promise<{ readonly wasPaused: boolean; readonly problem: string | undefined }> {
   const disk = volatileDisk()
-  const log = new CheckpointFacts()
+  const log = new CheckpointFacts(way)
   const taken: number[] = []
   const fs = takingAtOnce(disk.operations, disk, taken)
   const gate = new Gate(pauseAt)
@@ -129,6 +147,42 @@ describe('a process that is stopped before any operation', () => {
   }
 })
 
+describe('a process that is stopped before any operation, with a part that stays open across checkpoints', () => {
+  for (const wake of WAKES) {
+    test(`and goes on ${wake === 'never' ? 'never' : `when its successor is there: ${wake}`}`, async () => {
+      const verdict = await pauseEverywhere(wake, { way: STAYING_OPEN })
+      expect(verdict.violations).toEqual([])
+      expect(verdict.pauses).toBeGreaterThan(80)
+      expect(verdict.facts).toBe((verdict.pauses + 1) * ALL_NUMBERS.length)
+    })
+  }
+})
+
+describe('the harness finds a file sink whose part stays open, and that', () => {
+  const mistakes: Readonly<Record<string, NonNullable<LifeWay['mistake']>>> = {
+    'sweeps what writer state names': { keepsNoStates: true },
+    'forgets writer state': { restored: () => [] },
+    'restores a part twice': { restored: (states) => [...states, ...states] },
+    'takes more of it for valid than the checkpoint says': {
+      restored: (states) => states.map((state) => withContent(state, (bytes) => bytes + 34)),
+    },
+    'takes less of it for valid than the checkpoint says': {
+      restored: (states) => states.map((state) => withContent(state, (bytes) => bytes - 34)),
+    },
+  }
+  for (const [what, mistake] of Object.entries(mistakes)) {
+    test(`${what}`, async () => {
+      const verdict = await pauseEverywhere('after it aborted', { way: { ...STAYING_OPEN, mistake } })
+      expect(verdict.violations.length).toBeGreaterThan(0)
+    })
+  }
+})
+
+function withContent(state: StoredState, change: (bytes: number) => number): StoredState {
+  const open = openPartCodec.decode(state.bytes, state.version)
+  return { ...state, bytes: openPartCodec.encode({ ...open, contentBytes: change(open.contentBytes) }) }
+}
+
 describe('the harness finds a file sink that', () => {
   const mistakes: Readonly<Record<string, Mistake>> = {
     'makes no second link': (fs) => ({
@@ -161,7 +215,7 @@ describe('the harness finds a file sink that', () => {
   }
   for (const [what, mistake] of Object.entries(mistakes)) {
     test(`${what}`, async () => {
-      expect((await pauseEverywhere('after it committed', mistake)).violations.length).toBeGreaterThan(0)
+      expect((await pauseEverywhere('after it committed', { mistake })).violations.length).toBeGreaterThan(0)
     })
   }
 })
