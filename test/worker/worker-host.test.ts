@@ -77,7 +77,7 @@ test('all workers killed at once are all replaced', async () => {
   expect(run.expectExact()).toBeGreaterThan(1_000)
 })
 
-test('workers killed and stopped at any moment lose nothing and repeat nothing (C2)', async () => {
+test('workers killed and stopped at any moment lose nothing and repeat nothing (C2)', { timeout: 300_000 }, async () => {
   await using place = new WorkerPlace()
   const restart = { kind: 'fixed-delay', attempts: 1_000, delayMs: 5 } as const
   const run = place.start({ workers: 3, settings: ENDLESS, limits: { silenceMs: 500 }, restart })
