@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { COMMAND, Running, Workplace } from '../cli/command.ts'
 import { childrenOf, COUNTS, isThere } from './worker-run.ts'
@@ -84,7 +85,7 @@ test('a worker whose thread the job holds does not outlive the command either', 
   await expect.poll(() => workers.filter(isThere), { timeout: 1_000, interval: 5 }).toEqual([])
 })
 
-test('a worker that was stopped when the command was killed ends when it wakes', async () => {
+test('a worker that was stopped when the command was killed ends when it wakes, whatever runs by then (F14)', async () => {
   using place = new Workplace()
   const run = place.start(...ENDLESS, '--workers', '2')
   await run.says('"completed","checkpoint":3')
@@ -92,9 +93,31 @@ test('a worker that was stopped when the command was killed ends when it wakes',
   process.kill(stopped, 'SIGSTOP')
   run.child.kill('SIGKILL')
   await expect.poll(() => isThere(other), { timeout: 1_000, interval: 5 }).toBe(false)
+  const next = place.start(...ENDLESS, '--workers', '2')
+  await next.says('"completed"')
   expect(isThere(stopped)).toBe(true)
   process.kill(stopped, 'SIGCONT')
   await expect.poll(() => isThere(stopped), { timeout: 1_000, interval: 5 }).toBe(false)
+  next.child.kill('SIGTERM')
+  expect((await next.ended).out).not.toContain('restarting')
+  expect(expectExact(place)).toBeGreaterThan(100)
+})
+
+test('the command killed at any moment loses nothing and repeats nothing, with other workers each time (C2)', async () => {
+  using place = new Workplace()
+  for (const [round, workers] of [2, 3, 1, 4, 2].entries()) {
+    const run = place.start(...ENDLESS, '--workers', String(workers), '--parallelism', String(5 - round))
+    await run.says('"completed"')
+    await setTimeout(round * 37)
+    run.child.kill('SIGKILL')
+  }
+  const last = place.start(...ENDLESS, '--workers', '2')
+  await last.says('"completed"')
+  last.child.kill('SIGTERM')
+  const ended = await last.ended
+  expect(ended.code).toBe(143)
+  expect(ended.out).toContain('"generation":6')
+  expect(expectExact(place)).toBeGreaterThan(1_000)
 })
 
 test.each(['SIGINT', 'SIGTERM'] as const)(

@@ -77,27 +77,31 @@ test('all workers killed at once are all replaced', async () => {
   expect(run.expectExact()).toBeGreaterThan(1_000)
 })
 
-test('workers killed and stopped at any moment lose nothing and repeat nothing (C2)', { timeout: 300_000 }, async () => {
-  await using place = new WorkerPlace()
-  const restart = { kind: 'fixed-delay', attempts: 1_000, delayMs: 5 } as const
-  const run = place.start({ workers: 3, settings: ENDLESS, limits: { silenceMs: 500 }, restart })
-  const random = seeded(7)
-  const strikes = { SIGKILL: 0, SIGSTOP: 0 }
-  for (let round = 1; round <= ROUNDS; round += 1) {
-    await run.completes(1)
-    await setTimeout(random() * 100)
-    const signal = random() < 0.75 ? 'SIGKILL' : 'SIGSTOP'
-    process.kill(run.pids[Math.floor(random() * 3)] ?? 0, signal)
-    strikes[signal] += 1
-    await run.restarts(round)
-  }
-  await run.completes(2)
-  await run.stop()
-  const facts = run.expectExact()
-  console.log(`${JSON.stringify(strikes)}, ${facts} records compared`)
-  expect(facts).toBeGreaterThan(5_000)
-  expect(run.failures).toHaveLength(ROUNDS)
-})
+test(
+  'workers killed and stopped at any moment lose nothing and repeat nothing (C2)',
+  { timeout: 300_000 },
+  async () => {
+    await using place = new WorkerPlace()
+    const restart = { kind: 'fixed-delay', attempts: 1_000, delayMs: 5 } as const
+    const run = place.start({ workers: 3, settings: ENDLESS, limits: { silenceMs: 500 }, restart })
+    const random = seeded(7)
+    const strikes = { SIGKILL: 0, SIGSTOP: 0 }
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      await run.completes(1)
+      await setTimeout(random() * 100)
+      const signal = random() < 0.75 ? 'SIGKILL' : 'SIGSTOP'
+      process.kill(run.pids[Math.floor(random() * 3)] ?? 0, signal)
+      strikes[signal] += 1
+      await run.restarts(round)
+    }
+    await run.completes(2)
+    await run.stop()
+    const facts = run.expectExact()
+    console.log(`${JSON.stringify(strikes)}, ${facts} records compared`)
+    expect(facts).toBeGreaterThan(5_000)
+    expect(run.failures).toHaveLength(ROUNDS)
+  },
+)
 
 /** Numbers in [0, 1), always the same. */
 function seeded(seed: number): () => number {
