@@ -3,10 +3,12 @@ import { spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { COMMAND, Running, Workplace } from '../cli/command.ts'
 import { childrenOf, COUNTS, isThere } from './worker-run.ts'
 
+const ROUTES = fileURLToPath(new URL('routes.job.ts', import.meta.url))
 const ENDLESS = ['run', COUNTS, '--set', 'rate=20000', '--json']
 
 function visible(place: Workplace): readonly { readonly index: number }[] {
@@ -34,6 +36,34 @@ test('a job runs in workers and exits as it does without them', async () => {
   })
   expect(expectExact(place)).toBe(5_000)
   expect((await place.sluice('run', COUNTS, '--workers', '3')).err).toMatch(/has finished before/)
+})
+
+test('every kind of route gives the same in one process, in workers, and in workers that are killed (C2)', async () => {
+  const outputs: (readonly string[])[] = []
+  for (const [workers, parallelism, kills] of [
+    [undefined, 1, 0],
+    [3, 4, 0],
+    [2, 3, 3],
+  ] as const) {
+    using place = new Workplace()
+    const rate = kills === 0 ? [] : ['--set', 'rate=6000']
+    const flags = [...rate, ...(workers === undefined ? [] : ['--workers', String(workers)])]
+    const run = place.start('run', ROUTES, '--json', '--parallelism', String(parallelism), ...flags)
+    for (let kill = 1; kill <= kills; kill += 1) {
+      await run.says(`"running","generation":${kill}`)
+      await setTimeout(kill * 20)
+      process.kill(childrenOf(run.child.pid ?? 0)[kill % 2] ?? 0, 'SIGKILL')
+    }
+    const ended = await run.ended
+    expect(ended.code).toBe(0)
+    expect(ended.out.match(/"restarting"/g) ?? []).toHaveLength(kills)
+    const visible = ['plain', 'joined', 'ruled'].flatMap((sink) => place.visible(`routes/${sink}`))
+    outputs.push(visible.toSorted())
+  }
+  const [one, ...others] = outputs
+  // All of both sources, twice and once more, what is odd in one, and one of them under the rules of the other.
+  expect(one).toHaveLength(6_000 * 2 + 2_000 + 1_000 + 4_000)
+  for (const other of others) expect(other).toEqual(one)
 })
 
 test('what workers print comes out of the command', async () => {
