@@ -10,7 +10,7 @@ import { Connection } from './connection.ts'
 import { errorOf, plainError, type PlainError } from './error-codec.ts'
 import { ProtocolError, type Frame } from './frame.ts'
 
-/** Types of what one side says and the other one hears. */
+/** What one side hears of the other. */
 export interface ControlListener<Told, Asked> {
   told(message: Told): void
   /** What it resolves with is the answer. */
@@ -20,24 +20,24 @@ export interface ControlListener<Told, Asked> {
   closed(error: Error | undefined): void
 }
 
-type Message =
-  | { readonly kind: 'tell'; readonly message: unknown }
-  | { readonly kind: 'ask'; readonly id: number; readonly request: unknown }
+type Message<Tell, Ask> =
+  | { readonly kind: 'tell'; readonly message: Tell }
+  | { readonly kind: 'ask'; readonly id: number; readonly request: Ask }
   | { readonly kind: 'value'; readonly id: number; readonly value: unknown }
   | { readonly kind: 'error'; readonly id: number; readonly error: PlainError }
 
 const NOTHING = new Uint8Array(0)
 
-export class Control<Tell, Ask> {
+export class Control<Tell, Ask, Told, Asked> {
   readonly #connection: Connection
   readonly #open = new Map<number, PromiseWithResolvers<unknown>>()
   #asked = 0
 
-  constructor(socket: Socket, listener: ControlListener<never, never>) {
+  constructor(socket: Socket, listener: ControlListener<Told, Asked>) {
     this.#connection = new Connection(socket, {
       onFrame: (frame) => {
         listener.heard?.()
-        this.#take(parse(frame), listener)
+        this.#take(parse<Told, Asked>(frame), listener)
       },
       onClose: (error) => {
         const gone = new TaskFailure('the connection to the other process is closed', { cause: error })
@@ -70,12 +70,12 @@ export class Control<Tell, Ask> {
     this.#connection.close()
   }
 
-  #take(message: Message, listener: ControlListener<never, never>): void {
+  #take(message: Message<Told, Asked>, listener: ControlListener<Told, Asked>): void {
     switch (message.kind) {
       case 'tell':
-        return listener.told(message.message as never)
+        return listener.told(message.message)
       case 'ask':
-        return this.#answer(message.id, listener.asked(message.request as never))
+        return this.#answer(message.id, listener.asked(message.request))
       case 'value':
         return this.#answered(message.id).resolve(message.value)
       case 'error':
@@ -98,13 +98,13 @@ export class Control<Tell, Ask> {
     return answer
   }
 
-  #send(message: Message): void {
+  #send(message: Message<Tell, Ask>): void {
     this.#connection.send('control', 0, { head: NOTHING, rest: Buffer.from(JSON.stringify(message)) })
   }
 }
 
 /** The other side is a process of the same package: what its messages hold is its word, that they are messages is checked. */
-function parse({ kind, payload }: Frame): Message {
+function parse<Told, Asked>({ kind, payload }: Frame): Message<Told, Asked> {
   if (kind !== 'control') throw new ProtocolError(`a ${kind} frame on the control connection`)
   let message: unknown
   try {
@@ -112,6 +112,6 @@ function parse({ kind, payload }: Frame): Message {
   } catch (cause) {
     throw new ProtocolError(`a control message of ${payload.length} bytes is not JSON`, { cause })
   }
-  if (typeof message === 'object' && message !== null) return message as Message
+  if (typeof message === 'object' && message !== null) return message as Message<Told, Asked>
   throw new ProtocolError(`${JSON.stringify(message)} is no message`)
 }

@@ -7,13 +7,13 @@
  * - What one worker reports of another one (a lost connection) is blamed on the other's death where it dies of it.
  * - Names of blobs that a worker wrote are settled when it says so, or when it is gone.
  */
-import { TaskFailure, type Logger, type Timers } from '../api/index.ts'
+import { TaskFailure, unreachable, type Logger, type Timers } from '../api/index.ts'
 import type { Manifest } from '../checkpoint/manifest.ts'
 import type { AttemptSpec, BlobPort, HostPort, TaskGroup, TaskId } from '../task/host.ts'
 import type { FromTask, ToTask } from '../task/messages.ts'
 import { workerOf } from './channel-numbers.ts'
 import { errorOf, PeerLost, plainError } from './error-codec.ts'
-import type { AskCoordinator, BlobName, FromWorker, PlainFromTask, Prepared } from './messages.ts'
+import { parsePrepared, type AskCoordinator, type BlobName, type FromWorker, type PlainFromTask } from './messages.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
 /** What a coordinator offers for tasks that write their blobs themselves. */
@@ -101,6 +101,9 @@ export class HostedAttempt implements TaskGroup {
       case 'blob-settled':
         this.#announced.get(worker)?.get(message.key)?.settled()
         this.#announced.get(worker)?.delete(message.key)
+        return
+      default:
+        unreachable(message)
     }
   }
 
@@ -132,7 +135,7 @@ export class HostedAttempt implements TaskGroup {
     const prepared = await Promise.all(
       workers.map((worker, index) => worker.ask({ kind: 'prepare', attempt, index, workers: workers.length })),
     )
-    const addresses = prepared.map((one) => (one as Prepared).address)
+    const addresses = prepared.map((answer) => parsePrepared(answer).address)
     const lean = { ...spec, restored: withoutCommittables(spec.restored) }
     await Promise.all(workers.map((worker) => worker.ask({ kind: 'open', nonce: this.nonce, spec: lean, addresses })))
   }

@@ -7,6 +7,7 @@
 import type { AttemptSpec, TaskId } from '../task/host.ts'
 import type { FromTask, ToTask } from '../task/messages.ts'
 import type { PlainError } from './error-codec.ts'
+import { ProtocolError } from './frame.ts'
 
 /** What a worker needs to build the same graph over the same store. */
 export interface WorkerJob {
@@ -79,3 +80,19 @@ export type PlainFromTask =
   | Exclude<FromTask, WithError>
   | (Omit<Extract<WithError, { kind: 'declined' }>, 'error'> & { readonly error: PlainError })
   | (Omit<Extract<WithError, { kind: 'failed' }>, 'error'> & { readonly error: PlainError })
+
+/** @throws ProtocolError */
+export function parsePrepared(answer: unknown): Prepared {
+  return { address: textIn(answer, 'address') }
+}
+
+/** @throws ProtocolError */
+export function parseBlobName(answer: unknown): BlobName {
+  return { key: textIn(answer, 'key') }
+}
+
+function textIn(answer: unknown, name: string): string {
+  const text: unknown = typeof answer === 'object' && answer !== null ? Reflect.get(answer, name) : undefined
+  if (typeof text === 'string') return text
+  throw new ProtocolError(`an answer without ${name}: ${JSON.stringify(answer)}`)
+}

@@ -40,7 +40,7 @@ export class WorkerProcess {
   readonly gone: Promise<void>
   readonly #options: WorkerProcessOptions
   readonly #child: ChildProcess
-  readonly #control: Control<ToWorker, AskWorker>
+  readonly #control: Control<ToWorker, AskWorker, FromWorker, AskCoordinator>
   readonly #exited = Promise.withResolvers<void>()
   #death: TaskFailure | undefined
   /** Since it was heard the last time, as far as this process was running itself. */
@@ -58,12 +58,12 @@ export class WorkerProcess {
     )
     const socket: unknown = this.#child.stdio[CONTROL_FD]
     assert(socket instanceof Socket, () => 'a worker is started with a connection to it')
-    this.#control = new Control<ToWorker, AskWorker>(socket, {
+    this.#control = new Control<ToWorker, AskWorker, FromWorker, AskCoordinator>(socket, {
       heard: () => {
         this.#silentMs = 0
       },
-      told: (message: FromWorker) => this.#told(message),
-      asked: (request: AskCoordinator) => options.asked(request),
+      told: (message) => this.#told(message),
+      asked: (request) => options.asked(request),
       closed: (error) => this.#cut(error),
     })
     this.ready = this.#load()

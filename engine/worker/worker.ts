@@ -6,21 +6,21 @@
  * - It refuses to run another graph or other code than its coordinator has.
  */
 import type { Socket } from 'node:net'
-import { assert, TaskFailure, TerminalError, type Logger, type Runtime } from '../api/index.ts'
+import { assert, TaskFailure, TerminalError, unreachable, type Logger, type Runtime } from '../api/index.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
 import type { FromTask } from '../task/messages.ts'
 import { Control } from './control.ts'
 import { errorOf, plainError } from './error-codec.ts'
-import type {
-  AskCoordinator,
-  AskWorker,
-  BlobName,
-  FromWorker,
-  LogLevel,
-  PlainFromTask,
-  Prepared,
-  ToWorker,
-  WorkerJob,
+import {
+  parseBlobName,
+  type AskCoordinator,
+  type AskWorker,
+  type FromWorker,
+  type LogLevel,
+  type PlainFromTask,
+  type Prepared,
+  type ToWorker,
+  type WorkerJob,
 } from './messages.ts'
 import { WorkerAttempt } from './worker-attempt.ts'
 import { WorkerBlobs, type BlobStore } from './worker-blobs.ts'
@@ -49,7 +49,7 @@ export function runWorker(options: WorkerOptions): void {
 
 class Worker {
   readonly #options: WorkerOptions
-  readonly #control: Control<FromWorker, AskCoordinator>
+  readonly #control: Control<FromWorker, AskCoordinator, ToWorker, AskWorker>
   readonly #runtime: Runtime
   #loaded: LoadedJob | undefined
   #preparing: Promise<Prepared> | undefined
@@ -59,9 +59,9 @@ class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options
-    this.#control = new Control<FromWorker, AskCoordinator>(options.socket, {
-      told: (message: ToWorker) => this.#told(message),
-      asked: (request: AskWorker) => this.#asked(request),
+    this.#control = new Control<FromWorker, AskCoordinator, ToWorker, AskWorker>(options.socket, {
+      told: (message) => this.#told(message),
+      asked: (request) => this.#asked(request),
       closed: () => options.exit('gone'),
     })
     this.#runtime = options.createRuntime(this.#logger())
@@ -87,7 +87,7 @@ class Worker {
       case 'exit':
         return this.#options.exit('asked')
       default:
-        throw new TaskFailure(`a worker does not know what ${JSON.stringify(request)} means`)
+        return unreachable(request)
     }
   }
 
@@ -107,10 +107,8 @@ class Worker {
     const blobs = new WorkerBlobs({
       store: loaded.store,
       timers: this.#runtime.timers,
-      announce: async (operator) => {
-        const answer = (await this.#control.ask({ kind: 'announce-blob', nonce, operator })) as BlobName
-        return answer.key
-      },
+      announce: async (operator) =>
+        parseBlobName(await this.#control.ask({ kind: 'announce-blob', nonce, operator })).key,
       settled: (key) => this.#control.tell({ kind: 'blob-settled', nonce, key }),
     })
     this.#attempt = await WorkerAttempt.listen({

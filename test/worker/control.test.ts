@@ -6,8 +6,8 @@ import { frameOf } from '../../engine/worker/frame.ts'
 import { socketPair, type SocketPair } from './socket-pair.ts'
 
 interface Conversation extends Disposable {
-  readonly left: Control<unknown, unknown>
-  readonly right: Control<unknown, unknown>
+  readonly left: Control<unknown, unknown, unknown, unknown>
+  readonly right: Control<unknown, unknown, unknown, unknown>
   readonly told: unknown[]
   readonly pair: SocketPair
   /** Why the right end was closed. */
@@ -18,12 +18,12 @@ async function conversation(answer: (request: unknown) => Promise<unknown>): Pro
   const pair = await socketPair()
   const told: unknown[] = []
   const closed = Promise.withResolvers<Error | undefined>()
-  const left = new Control<unknown, unknown>(pair.ends[0], {
+  const left = new Control<unknown, unknown, unknown, unknown>(pair.ends[0], {
     told: () => undefined,
     asked: () => Promise.resolve(),
     closed: () => undefined,
   })
-  const right = new Control<unknown, unknown>(pair.ends[1], {
+  const right = new Control<unknown, unknown, unknown, unknown>(pair.ends[1], {
     told: (message) => told.push(message),
     asked: answer,
     closed: (error) => closed.resolve(error),

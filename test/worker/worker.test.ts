@@ -39,9 +39,9 @@ async function started(loaded: Partial<LoadedJob> = {}) {
       }),
     exit: (why) => exits.push(why),
   })
-  const control = new Control<ToWorker, AskWorker>(pair.ends[0], {
-    told: (message: FromWorker) => told.push(message),
-    asked: (request: AskCoordinator) => Promise.reject(new TaskFailure(`nobody answers ${request.kind}`)),
+  const control = new Control<ToWorker, AskWorker, FromWorker, AskCoordinator>(pair.ends[0], {
+    told: (message) => told.push(message),
+    asked: (request) => Promise.reject(new TaskFailure(`nobody answers ${request.kind}`)),
     closed: () => undefined,
   })
   return { control, told, exits, [Symbol.dispose]: () => pair[Symbol.dispose]() }
