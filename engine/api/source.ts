@@ -42,7 +42,10 @@ export interface DiscoveredSplit<Split, Position> {
 
 /** Disposed of once, when no poll and no acknowledge is pending; keeps nothing: where it is, the engine knows. */
 export interface SourceReader<Out, Split, Position> extends AsyncDisposable {
-  /** Once, before the first poll; this reader's splits, perhaps none, in the order of discovery, ended ones left out. Checks that each position can be resumed. */
+  /**
+   * Once, before the first poll; this reader's splits, perhaps none, in the order of discovery, ended ones left out. Checks that each position
+   * can be resumed.
+   */
   assign(splits: readonly { readonly split: Split; readonly position: Position }[]): Promise<void>
   /**
    * The next bounded batch. One call at a time. Barriers are served while a returned promise is pending. When `signal` aborts, it
@@ -50,8 +53,8 @@ export interface SourceReader<Out, Split, Position> extends AsyncDisposable {
    */
   poll(signal: AbortSignal): Promise<Polled<Out, Split, Position>> | Polled<Out, Split, Position>
   /**
-   * Positions of the oldest RETAINED checkpoint, of splits of this reader: nothing before them will be asked for again. One call at a time, beside polls; may skip
-   * checkpoints, or never come. After a RetryableError the next one makes up for it; any other failure ends the attempt.
+   * Positions of the oldest RETAINED checkpoint, of splits of this reader: nothing before them will be asked for again. One call at a time,
+   * beside polls; may skip checkpoints, or never come. After a RetryableError the next one makes up for it; any other failure ends the attempt.
    */
   acknowledge?(positions: readonly { readonly split: Split; readonly position: Position }[]): Promise<void>
 }
