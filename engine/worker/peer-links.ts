@@ -1,8 +1,8 @@
 /**
  * The connections of one worker to all others, for one attempt. Each pair has one; the one with the higher number connects.
  *
- *   higher ── hello {nonce, from, to} ─▶ lower            from then on both send frames of channels
- *          ◀─ hello {nonce, from, to} ──
+ *   higher ── hello {attempt, from, to} ─▶ lower            from then on both send frames of channels
+ *          ◀─ hello {attempt, from, to} ──
  *
  * - The nonce is known to the workers of the attempt only, and so is the address: a frame of an old attempt, or of a stranger, reaches
  *   nothing of this one.
@@ -15,10 +15,11 @@ import { join } from 'node:path'
 import { messageOf, type Random } from '../api/index.ts'
 import { Connection } from './connection.ts'
 import { PeerLost } from './error-codec.ts'
+import type { AttemptName } from './messages.ts'
 import { MAX_HELLO_BYTES, MAX_PAYLOAD_BYTES, ProtocolError, type Frame } from './frame.ts'
 
 export interface PeerLinksOptions {
-  readonly nonce: string
+  readonly attempt: AttemptName
   /** The number of this worker. */
   readonly self: number
   readonly workers: number
@@ -29,8 +30,7 @@ export interface PeerLinksOptions {
   onLost(error: PeerLost): void
 }
 
-interface Hello {
-  readonly nonce: string
+interface Hello extends AttemptName {
   readonly from: number
   readonly to: number
 }
@@ -100,22 +100,22 @@ export class PeerLinks implements AsyncDisposable {
   }
 
   #connect(peer: number, address: string): void {
-    const { self, nonce } = this.#options
+    const { self, attempt } = this.#options
     const connection = this.#connection(connect(address), peer, (hello) => {
       if (hello.from !== peer || hello.to !== self) throw new ProtocolError(`worker ${peer} says it is ${hello.from}`)
       return peer
     })
-    connection.send('hello', 0, helloOf({ nonce, from: self, to: peer }))
+    connection.send('hello', 0, helloOf({ ...attempt, from: self, to: peer }))
   }
 
   #accept(socket: Socket): void {
-    const { self, workers, nonce } = this.#options
+    const { self, workers, attempt } = this.#options
     const connection = this.#connection(socket, undefined, (hello) => {
       const { from: peer } = hello
       if (hello.to !== self || !(peer > self && peer < workers))
         throw new ProtocolError(`no worker ${peer} connects to ${self}`)
       if (this.#peers.has(peer)) throw new ProtocolError(`worker ${peer} is connected already`)
-      connection.send('hello', 0, helloOf({ nonce, from: self, to: peer }))
+      connection.send('hello', 0, helloOf({ ...attempt, from: self, to: peer }))
       return peer
     })
   }
@@ -167,11 +167,12 @@ export class PeerLinks implements AsyncDisposable {
   #parse({ kind, payload }: Frame): Hello {
     if (kind !== 'hello') throw new ProtocolError(`a ${kind} frame came before hello`)
     const hello = jsonOf(payload)
+    const { nonce, generation } = this.#options.attempt
     if (typeof hello === 'object' && hello !== null && 'nonce' in hello && 'from' in hello && 'to' in hello) {
-      const { nonce, from, to } = hello
-      if (nonce !== this.#options.nonce) throw new ProtocolError('hello of another attempt')
-      if (Number.isSafeInteger(from) && Number.isSafeInteger(to))
-        return { nonce: String(nonce), from: Number(from), to: Number(to) }
+      if (hello.nonce !== nonce || !('generation' in hello) || hello.generation !== generation)
+        throw new ProtocolError('hello of another attempt')
+      const { from, to } = hello
+      if (typeof from === 'number' && typeof to === 'number') return { nonce, generation, from, to }
     }
     throw new ProtocolError('hello says not who it is')
   }

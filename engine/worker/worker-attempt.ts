@@ -46,7 +46,7 @@ export class WorkerAttempt implements AsyncDisposable {
   static async listen(options: WorkerAttemptOptions): Promise<WorkerAttempt> {
     const { attempt, index: self, workers, runtime } = options
     const links: PeerLinks = await PeerLinks.listen({
-      nonce: attempt.nonce,
+      attempt,
       self,
       workers,
       random: runtime.random,

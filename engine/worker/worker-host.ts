@@ -10,7 +10,7 @@
  */
 import { assert, TaskFailure, type Runtime } from '../api/index.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
-import { taskGraphOf } from '../graph/task-graph.ts'
+import { taskGraphOf, type TaskGraph } from '../graph/task-graph.ts'
 import type { AttemptSpec, HostPort, TaskGroup, TaskHost } from '../task/host.ts'
 import { tasksOf } from '../task/local-host.ts'
 import { HostedAttempt } from './hosted-attempt.ts'
@@ -71,12 +71,14 @@ export class WorkerHost implements TaskHost {
     const { graph, runtime } = this.#options
     assert(!this.#closing.signal.aborted, () => 'the host is closed')
     await this.#attempt?.dispose()
+    const taskGraph = taskGraphOf(graph.nodes, spec.parallelism)
+    this.#tellIdle(taskGraph)
     const workers = await this.#ready(port.signal)
     const attempt = new HostedAttempt({
       nonce: runtime.random.token(32),
       names: spec.names,
       workers,
-      tasks: tasksOf(taskGraphOf(graph.nodes, spec.parallelism)),
+      tasks: tasksOf(taskGraph),
       port,
       timers: runtime.timers,
       logger: runtime.logger,
@@ -92,6 +94,17 @@ export class WorkerHost implements TaskHost {
     await this.#attempt?.dispose()
     await Promise.all(this.#workers.map((worker) => this.#end(worker)))
     await this.#watching
+  }
+
+  /** Once. */
+  #tellIdle({ vertices }: TaskGraph): void {
+    const { workers, runtime } = this.#options
+    const busy = Math.max(0, ...vertices.map(({ parallelism }) => parallelism))
+    if (this.#attempt !== undefined || busy >= workers) return
+    runtime.logger.warn(
+      `${workers - busy} of ${workers} workers have nothing to do: no operator has more than ${busy} subtasks; give ` +
+        `--parallelism ${workers}, or fewer workers`,
+    )
   }
 
   /** All of them, having loaded the job; those that could not be started are started once more. @throws TerminalError, TaskFailure */

@@ -14,12 +14,16 @@ interface Heard {
   readonly lost: PeerLost[]
 }
 
-async function linked(workers: number, nonce = 'nonce'): Promise<readonly { links: PeerLinks; heard: Heard }[]> {
+function helloOf(wrong: Readonly<Record<string, unknown>>): string {
+  return JSON.stringify({ nonce: 'nonce', generation: 3, from: 1, to: 0, ...wrong })
+}
+
+async function linked(workers: number): Promise<readonly { links: PeerLinks; heard: Heard }[]> {
   return Promise.all(
     Array.from({ length: workers }, async (_, self) => {
       const heard: Heard = { frames: [], lost: [] }
       const links = await PeerLinks.listen({
-        nonce,
+        attempt: { nonce: 'nonce', generation: 3 },
         self,
         workers,
         random,
@@ -74,9 +78,11 @@ test('what is sent before the other side is ready waits for it', async () => {
 })
 
 test.each([
-  ['of another attempt', JSON.stringify({ nonce: 'old', from: 1, to: 0 })],
-  ['that is not meant', JSON.stringify({ nonce: 'nonce', from: 0, to: 1 })],
-  ['that nobody is', JSON.stringify({ nonce: 'nonce', from: 7, to: 0 })],
+  ['of another attempt', helloOf({ nonce: 'old' })],
+  ['of another generation', helloOf({ generation: 2 })],
+  ['that is not meant', helloOf({ from: 0, to: 1 })],
+  ['that nobody is', helloOf({ from: 7 })],
+  ['of no number', helloOf({ from: 'x' })],
   ['that says nothing', '{}'],
   ['that is no JSON', '{'],
   ['too long', 'x'.repeat(5_000)],
