@@ -7,6 +7,7 @@
 import { createHash } from 'node:crypto'
 import { CorruptCheckpointError, type CheckpointStore, type Runtime, type Timers } from '../api/index.ts'
 import type { BlobReference } from '../checkpoint/manifest.ts'
+import type { AnnouncedBlob } from '../task/host.ts'
 
 /** About 1 ms. */
 const HASHED_BYTES = 1024 * 1024
@@ -30,16 +31,27 @@ export class Blobs {
 
   /** Durable when it resolves. `what` is decoration (an operator id, `manifest`). */
   async put(what: string, bytes: Uint8Array): Promise<BlobReference> {
+    const sha256 = await sha256InSlices(bytes, this.#timers)
+    const announced = this.announce(what)
+    try {
+      await this.#store.put(announced.key, bytes)
+    } finally {
+      announced.settled()
+    }
+    return { key: announced.key, sizeBytes: bytes.byteLength, sha256 }
+  }
+
+  /** The name of a blob that is written elsewhere: from here on it is known, and debris once it is settled and nothing refers to it. */
+  announce(what: string): AnnouncedBlob {
     this.#counter += 1
     const key = `${this.#prefix}${this.#nonce}-${this.#counter}-${what}`
-    const reference = { key, sizeBytes: bytes.byteLength, sha256: await sha256InSlices(bytes, this.#timers) }
     this.#unreferenced.set(key, false)
-    try {
-      await this.#store.put(key, bytes)
-    } finally {
-      this.#unreferenced.set(key, true)
+    return {
+      key,
+      settled: () => {
+        if (this.#unreferenced.has(key)) this.#unreferenced.set(key, true)
+      },
     }
-    return reference
   }
 
   /**

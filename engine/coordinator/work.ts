@@ -51,6 +51,7 @@ export async function work(
       port: {
         store: {
           putBlob: (operator, bytes) => blobs.put(operator, bytes),
+          announceBlob: (operator) => blobs.announce(operator),
           getBlob: (reference) => getBlob(store, reference),
         },
         send: (task, message) => {

@@ -42,7 +42,7 @@ export interface HostPort {
   /** At any time between `start` and the end of `dispose`; must not throw. */
   send(task: TaskId, message: FromTask): void
   /** Blobs of this attempt; named by the coordinator's generation. */
-  readonly store: BlobPort
+  readonly store: BlobPort & BlobNames
   /** Ends the attempt; `dispose` must still be called. */
   readonly signal: AbortSignal
 }
@@ -52,6 +52,18 @@ export interface BlobPort {
   putBlob(operator: string, bytes: Uint8Array): Promise<BlobReference>
   /** Checked. @throws CorruptCheckpointError */
   getBlob(reference: BlobReference): Promise<Uint8Array>
+}
+
+/** For hosts whose tasks write their blobs themselves: no blob is written under a name that the coordinator does not know (C3). */
+export interface BlobNames {
+  /** The name is known from here on; what is written under it and no checkpoint refers to is deleted once it is settled. */
+  announceBlob(operator: string): AnnouncedBlob
+}
+
+export interface AnnouncedBlob {
+  readonly key: string
+  /** Nothing is on its way under it any more. Idempotent. */
+  settled(): void
 }
 
 /** The tasks of one attempt, opened and running. */

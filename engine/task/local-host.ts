@@ -6,7 +6,7 @@ import { assert, TaskFailure, type Metrics, type Runtime } from '../api/index.ts
 import type { JobGraph } from '../graph/job-graph.ts'
 import { taskGraphOf, type Exchange, type TaskGraph, type Vertex } from '../graph/task-graph.ts'
 import { channelCapacity, ChannelQueue, type ChannelWriter } from './channel.ts'
-import type { AttemptSpec, HostPort, TaskGroup, TaskHost, TaskId } from './host.ts'
+import type { AttemptSpec, BlobPort, HostPort, TaskGroup, TaskHost, TaskId } from './host.ts'
 import type { TaskInput } from './task-inputs.ts'
 import { startTask, type Task, type TaskLimits } from './task.ts'
 import { Turns } from './turns.ts'
@@ -31,7 +31,7 @@ export interface Elsewhere {
 export interface LocalTasksOptions {
   readonly graph: JobGraph
   readonly spec: AttemptSpec
-  readonly port: HostPort
+  readonly port: Omit<HostPort, 'store'> & { readonly store: BlobPort }
   readonly runtime: Runtime
   /** Left out: all tasks are here. */
   readonly elsewhere?: Elsewhere

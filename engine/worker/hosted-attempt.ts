@@ -9,28 +9,15 @@
  */
 import { TaskFailure, unreachable, type Logger, type Timers } from '../api/index.ts'
 import type { Manifest } from '../checkpoint/manifest.ts'
-import type { AttemptSpec, BlobPort, HostPort, TaskGroup, TaskId } from '../task/host.ts'
+import type { AnnouncedBlob, AttemptSpec, HostPort, TaskGroup, TaskId } from '../task/host.ts'
 import type { FromTask, ToTask } from '../task/messages.ts'
 import { workerOf } from './channel-numbers.ts'
 import { errorOf, PeerLost, plainError } from './error-codec.ts'
 import { parsePrepared, type AskCoordinator, type BlobName, type FromWorker, type PlainFromTask } from './messages.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
-/** What a coordinator offers for tasks that write their blobs themselves. */
-export interface BlobNames {
-  /** The name is known from here on; what is written under it and no checkpoint refers to is deleted once it is settled. */
-  announceBlob(operator: string): AnnouncedBlob
-}
-
-export interface AnnouncedBlob {
-  readonly key: string
-  /** Nothing is on its way under it any more. Idempotent. */
-  settled(): void
-}
-
 export interface HostedAttemptOptions {
   readonly nonce: string
-  readonly names: AttemptSpec['names']
   /** In the order of their numbers; ready. */
   readonly workers: readonly WorkerProcess[]
   readonly tasks: readonly TaskId[]
@@ -51,7 +38,6 @@ export class HostedAttempt implements TaskGroup {
   #isOpen = false
   /** Nobody is interested any more in what fails. */
   #isOver = false
-  #named = 0
   #isDisposed = false
   #disposed: Promise<void> | undefined
 
@@ -109,8 +95,7 @@ export class HostedAttempt implements TaskGroup {
 
   announce(worker: number, { operator, nonce }: AskCoordinator): BlobName {
     if (nonce !== this.nonce || this.#disposed !== undefined) throw new TaskFailure('the attempt is over')
-    const { store } = this.#options.port
-    const announced = namesBlobs(store) ? store.announceBlob(operator) : this.#nameOf(operator)
+    const announced = this.#options.port.store.announceBlob(operator)
     const names = this.#announced.get(worker) ?? new Map<string, AnnouncedBlob>()
     this.#announced.set(worker, names.set(announced.key, announced))
     return { key: announced.key }
@@ -164,14 +149,6 @@ export class HostedAttempt implements TaskGroup {
     if (worker.isDead) await worker.gone
   }
 
-  /** Where the coordinator has no names to give: what becomes of no use is deleted with its generation, by the next start. */
-  #nameOf(operator: string): AnnouncedBlob {
-    const { job, generation } = this.#options.names
-    this.#named += 1
-    const prefix = `${job}/blob/${String(generation).padStart(8, '0')}/`
-    return { key: `${prefix}${this.nonce.slice(0, 8)}-${this.#named}-${operator}`, settled: () => undefined }
-  }
-
   readonly #onAbort = (): void => {
     const { port, workers } = this.#options
     const error = plainError(port.signal.reason)
@@ -208,10 +185,6 @@ export class HostedAttempt implements TaskGroup {
     alarm.abort()
     return peer?.death ?? new TaskFailure(error.message, { cause: error })
   }
-}
-
-function namesBlobs(store: BlobPort): store is BlobPort & BlobNames {
-  return 'announceBlob' in store && typeof store.announceBlob === 'function'
 }
 
 /** They may be large, and are committed here: no task reads those of an earlier attempt. */

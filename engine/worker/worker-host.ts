@@ -76,7 +76,6 @@ export class WorkerHost implements TaskHost {
     const workers = await this.#ready(port.signal)
     const attempt = new HostedAttempt({
       nonce: runtime.random.token(32),
-      names: spec.names,
       workers,
       tasks: tasksOf(taskGraph),
       port,

@@ -33,3 +33,18 @@ test('a damaged blob is refused by name (F15)', async () => {
     await expect(getBlob(store, reference)).rejects.toThrow(reference.key)
   }
 })
+
+test('a name that is announced is debris once it is settled and nothing refers to it, and not before', () => {
+  const blobs = new Blobs(memoryStore(), 'job', 3, nodeRuntime())
+  const [used, unused, late] = [blobs.announce('a'), blobs.announce('b'), blobs.announce('c')]
+  expect(new Set([used.key, unused.key, late.key]).size).toBe(3)
+  expect(used.key).toMatch(/^job\/blob\/00000003\//)
+  used.settled()
+  unused.settled()
+  expect(blobs.takeUnreferenced(new Set([used.key]))).toEqual([unused.key])
+  unused.settled()
+  late.settled()
+  expect(blobs.takeUnreferenced(new Set())).toEqual([late.key])
+  late.settled()
+  expect(blobs.takeUnreferenced(new Set())).toEqual([])
+})

@@ -89,7 +89,11 @@ test('it ends when it is asked to, and when the coordinator is gone', async () =
 
 const PORT: HostPort = {
   send: () => undefined,
-  store: { putBlob: () => Promise.reject(new Error('none')), getBlob: () => Promise.reject(new Error('none')) },
+  store: {
+    putBlob: () => Promise.reject(new Error('none')),
+    getBlob: () => Promise.reject(new Error('none')),
+    announceBlob: () => ({ key: 'x', settled: () => undefined }),
+  },
   signal: new AbortController().signal,
 }
 
