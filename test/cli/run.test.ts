@@ -207,7 +207,7 @@ test('a job that fails for good exits 1 and says where', async () => {
   const { code, err } = await place.sluice('run', QUICKSTART, ...SETTINGS)
   expect(code).toBe(1)
   expect(err).toMatch(
-    /FAILED: .*in\.ndjson, byte 13: .*Mend the line, or pass over bad lines with onBadLine: 'skip'\n$/,
+    /FAILED: .*in\.ndjson, byte 13: .*Mend the line, or pass over bad lines with onBadLine: 'skip', or take them apart with 'side'\n$/,
   )
   const status = await place.sluice('status', 'quickstart', '--json')
   expect(JSON.parse(status.out)).toMatchObject({
