@@ -9,6 +9,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { OperatorStateHandle } from '../../engine/checkpoint/manifest.ts'
 import { Run } from './run.ts'
 
 const HERE = fileURLToPath(new URL('.', import.meta.url))
@@ -146,7 +147,10 @@ export class Arena implements Disposable {
   unnamedBlobs(): readonly string[] {
     const named = this.newest().retained.flatMap((one) => [
       one.key,
-      ...this.manifestOf(one).operators.flatMap((operator) => operator.state?.blobs.map(({ key }) => key) ?? []),
+      ...this.manifestOf(one).operators.flatMap(({ state, operatorState }) => [
+        ...(state?.blobs.map(({ key }) => key) ?? []),
+        ...(operatorState !== undefined && 'blob' in operatorState ? [operatorState.blob.key] : []),
+      ]),
     ])
     return this.names('.sluice/kills/blob')
       .flatMap((generation) =>
@@ -231,8 +235,14 @@ export interface ManifestFacts {
   readonly operators: readonly {
     readonly operator: string
     readonly ended: boolean
-    readonly splits?: readonly { readonly position: unknown; readonly ended: boolean }[]
+    readonly subtask: number
+    readonly splits?: readonly {
+      readonly split: { readonly id: string }
+      readonly position: unknown
+      readonly ended: boolean
+    }[]
     readonly state?: { readonly blobs: readonly { readonly key: string }[] }
+    readonly operatorState?: OperatorStateHandle
     readonly committables?: readonly unknown[]
   }[]
 }
