@@ -3,12 +3,13 @@
  * independently of the engine.
  */
 import { deepEqual, ok } from 'node:assert/strict'
-import { spawn, type ChildProcess } from 'node:child_process'
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import type { OperatorStateHandle } from '../../engine/checkpoint/manifest.ts'
 import { Run } from './run.ts'
 
@@ -88,6 +89,13 @@ export class Arena implements Disposable {
   /** One run that must be killed where it is told. */
   killed(...strikes: readonly Strike[]): Promise<Run> {
     return this.run(null, { strikes })
+  }
+
+  /** What `sluice status` says, for programs or for people. */
+  async status(...flags: readonly string[]): Promise<string> {
+    const options = { cwd: this.directory, encoding: 'utf8' } as const
+    const { stdout } = await promisify(execFile)(process.execPath, [BIN, 'status', 'kills', ...flags], options)
+    return stdout
   }
 
   path(...names: readonly string[]): string {
