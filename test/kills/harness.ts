@@ -139,6 +139,23 @@ export class Arena implements Disposable {
     writeFileSync(path, `sluice-log 1 ${sha256} ${Buffer.byteLength(body)}\n${body}`)
   }
 
+  /** Seeds a mistake into the newest checkpoint, which is sound. */
+  changeCut(edit: CutEdit): void {
+    this.changeNewest((newest) => {
+      const manifests = newest.retained.map((one) => this.manifestOf(one))
+      const last = manifests.at(-1)
+      const before = manifests.at(-2)?.operators ?? []
+      const partBefore = ({ operator, subtask }: OperatorFacts): OperatorFacts | undefined =>
+        before.find((one) => one.operator === operator && one.subtask === subtask)
+      const operators = last?.operators.map((one) => edit(one, partBefore(one))) ?? []
+      const { checkpoint, final, ...facts } = newest.retained.at(-1) ?? { checkpoint: 0, final: false }
+      const { key: _key, ...plain } = facts
+      const isOver = operators.every(({ ended }) => ended)
+      const mine = { ...plain, checkpoint, final: final && isOver, inline: { ...last, operators } }
+      return { ...newest, retained: [...newest.retained.slice(0, -1), mine] }
+    })
+  }
+
   manifestOf({ inline, key }: RetainedFacts): ManifestFacts {
     return inline ?? (JSON.parse(readFileSync(this.path('.sluice', key ?? ''), 'utf8')) as ManifestFacts)
   }
@@ -240,20 +257,25 @@ export interface RetainedFacts {
 }
 
 export interface ManifestFacts {
-  readonly operators: readonly {
-    readonly operator: string
-    readonly ended: boolean
-    readonly subtask: number
-    readonly splits?: readonly {
-      readonly split: { readonly id: string }
-      readonly position: unknown
-      readonly ended: boolean
-    }[]
-    readonly state?: { readonly blobs: readonly { readonly key: string }[] }
-    readonly operatorState?: OperatorStateHandle
-    readonly committables?: readonly unknown[]
-  }[]
+  readonly operators: readonly OperatorFacts[]
 }
+
+export interface OperatorFacts {
+  readonly operator: string
+  readonly subtask: number
+  readonly ended: boolean
+  readonly splits?: readonly {
+    readonly split: { readonly id: string }
+    readonly position: unknown
+    readonly ended: boolean
+  }[]
+  readonly state?: { readonly blobs: readonly { readonly key: string }[] }
+  readonly operatorState?: OperatorStateHandle
+  readonly committables?: readonly unknown[]
+}
+
+/** What a snapshot with a mistake would hold; `before` is the same subtask's part in the checkpoint before. */
+export type CutEdit = (part: OperatorFacts, before: OperatorFacts | undefined) => OperatorFacts
 
 /** Two at a time. @throws the first failure, with the item it happened at */
 export async function inPairs<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {

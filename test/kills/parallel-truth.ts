@@ -88,7 +88,7 @@ export async function expectComplete(arena: Arena, expectation: Expectation = {}
   }
   const waiting = await waitingOf(arena, waitingIn)
   const plain = arena.visible('plain').map((line) => JSON.parse(line) as string)
-  deepEqual([...plain, ...waiting, ...lost].toSorted(), ALL.map(nameOf).toSorted())
+  deepEqual([...plain, ...waiting, ...lost].toSorted(), ALL.map(nameOf).toSorted(), 'plain, and what waits')
   const rules = await heldBy(arena, { operator: 'ruled', state: 'rules' })
   deepEqual(
     rules.map(([name]) => name).toSorted(),

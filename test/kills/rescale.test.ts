@@ -23,6 +23,25 @@ const PAIRS = [
   [2, 1],
 ] as const
 
+test(
+  'a run without faults gives the same at any parallelism, and a second one at another says that it is finished',
+  TIMEOUT,
+  async () => {
+    const some = sampled([1, 2, 3, 4, 5, 6, 9], 2)
+    let facts = 0
+    await inPairs(some, async (parallelism) => {
+      using arena = parallelArena()
+      await arena.run(0, { job, flags: at(parallelism) })
+      facts += await expectComplete(arena)
+      const again = await arena.run(0, { job, flags: at(parallelism + 1) })
+      expect(again.events('ended')).toMatchObject([{ state: 'ALREADY_FINISHED' }])
+      expect(await expectComplete(arena)).toBe(FACTS)
+    })
+    tell('without faults', { runs: some.length, facts })
+    expect(facts).toBe(some.length * FACTS)
+  },
+)
+
 interface Moment {
   readonly strikes: readonly Strike[]
   readonly check: (arena: Arena) => void
