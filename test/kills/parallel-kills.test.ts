@@ -3,6 +3,7 @@
  * on at another parallelism each time (F1-F6, F11, F12, F23, F24, F30). CI takes a sample; SLUICE_KILLS=all every effect.
  */
 import { expect, test } from 'vitest'
+import { Consumer } from './consumer.ts'
 import { inPairs, IS_LONG, LOG, sampled, tell, type Arena, type Strike } from './harness.ts'
 import { FACTS } from './parallel-input.ts'
 import { at, expectComplete, expectPrefix, PARALLEL_REPLAY, PARALLEL_SINKS, parallelArena } from './parallel-truth.ts'
@@ -77,6 +78,37 @@ test(
     expect(all.length).toBeGreaterThan(300)
     expect(fired - before.fired).toBeGreaterThan(points.length * 1.4)
     expect(facts - before.facts).toBeGreaterThanOrEqual(points.length * FACTS)
+  },
+)
+
+test(
+  'killed at any effect under a consumer that takes visible files of all subtasks at once, none comes twice (F33)',
+  TIMEOUT,
+  async () => {
+    const points = IS_LONG ? every(await pointsAt(3), 4) : sampled(await pointsAt(3), 3)
+    const before = { facts, fired }
+    await inPairs(points, async ({ parallelism, nth, moment }) => {
+      using arena = parallelArena()
+      using consumer = new Consumer(arena, PARALLEL_SINKS)
+      for (const [subtasks, where] of [
+        [parallelism, nth],
+        [1 + (nth % 5), 100 + ((nth * 11) % 300)],
+      ] as const) {
+        const run = arena.start({ job, flags: at(subtasks), strikes: [{ nth: where, moment, how: 'KILL' }] })
+        if ((await run.ended).signal === 'SIGKILL') fired += 1
+      }
+      await arena.run(0, { job, flags: at(2), settings: PARALLEL_REPLAY })
+      consumer.take()
+      expect(consumer.twice).toEqual([])
+      facts += await expectComplete(arena, { taken: 'taken' })
+    })
+    tell('many subtasks under a greedy consumer', {
+      points: points.length,
+      'kills fired': fired - before.fired,
+      facts: facts - before.facts,
+    })
+    expect(fired - before.fired).toBeGreaterThan(points.length * 1.2)
+    expect(facts - before.facts).toBe(points.length * FACTS)
   },
 )
 

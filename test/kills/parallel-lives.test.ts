@@ -178,7 +178,7 @@ test(
   TIMEOUT,
   async () => {
     const strikes: readonly Strike[] = (['before', 'after'] as const).flatMap((moment) => [
-      ...[4, 5, 6, 7, 8, 9].map((nth): Strike => ({ match: ENTRY, nth, moment, how: 'KILL' })),
+      ...[5, 6, 7, 8, 9, 10, 11].map((nth): Strike => ({ match: ENTRY, nth, moment, how: 'KILL' })),
       ...[5, 9, 14].map((nth): Strike => ({ match: 'rename ordered/part', nth, moment, how: 'KILL' })),
       ...[12, 15].map((nth): Strike => ({ match: 'link joined/.*keep', nth, moment, how: 'KILL' })),
     ])
@@ -188,7 +188,8 @@ test(
     let betweenEnds = 0
     await inPairs(points, async (strike) => {
       using arena = parallelArena()
-      const run = arena.start({ job, flags: at(3), strikes: [strike] })
+      // So slowly that there are checkpoints between the two ends.
+      const run = arena.start({ job, flags: at(3), strikes: [strike], settings: { BLOCK: 130 } })
       if ((await run.ended).signal === 'SIGKILL') fired += 1
       facts += expectPrefix(arena)
       const ends = endsIn(arena)
@@ -222,6 +223,40 @@ test('a function that throws at some records, in whichever subtask: restarts in 
   const facts = await expectComplete(arena)
   tell('restarted in the process', { restarts: restarts.length, facts })
   expect(facts).toBe(FACTS)
+})
+
+const FAULTS: Readonly<Record<string, readonly Strike[]>> = {
+  'the disk of one subtask of a sink fails': [
+    { match: 'write ordered/.*--0001--', nth: 2, how: 'EIO' },
+    { match: 'fsync plain/.*--0000--.*part', nth: 4, how: 'ENOSPC' },
+  ],
+  'a second link cannot be made, its reply is lost': [
+    { match: 'link plain/.*--0001--.*keep', nth: 2, how: 'EIO' },
+    { match: 'link ordered/.*--0000--.*keep', nth: 4, moment: 'after', how: 'EIO' },
+  ],
+}
+
+test.each(Object.entries(FAULTS))(
+  '%s: all subtasks begin anew in the same process, output is exact (F16)',
+  async (_name, strikes) => {
+    using arena = parallelArena()
+    const run = await arena.run(0, { job, flags: at(3), strikes })
+    expect(run.struck).toHaveLength(strikes.length)
+    expect(run.events('restarting').length).toBeGreaterThanOrEqual(1)
+    expect(await expectComplete(arena)).toBe(FACTS)
+  },
+)
+
+test('commits of some subtasks fail or their replies are lost: asked again until clear, without a restart (F10)', async () => {
+  using arena = parallelArena()
+  const strikes: readonly Strike[] = [
+    { match: 'rename ordered/part.*--0002--', nth: 2, times: 2, how: 'EIO' },
+    { match: 'rename plain/part.*--0001--', nth: 2, moment: 'after', how: 'EIO' },
+  ]
+  const run = await arena.run(0, { job, flags: at(3), strikes })
+  expect(run.struck).toHaveLength(3)
+  expect(run.events('restarting')).toEqual([])
+  expect(await expectComplete(arena)).toBe(FACTS)
 })
 
 interface Status {

@@ -1,6 +1,7 @@
 /** What became visible of parallel.job.ts, compared with what one uninterrupted run gives, from outside: files, and the log as files. */
 import { deepEqual, ok } from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { OperatorStateHandle } from '../../engine/checkpoint/manifest.ts'
 import { loadOperatorState } from '../../engine/state/operator-state-store.ts'
 import { Arena, type ManifestFacts, type RetainedFacts } from './harness.ts'
@@ -45,7 +46,7 @@ export function expectPrefix(arena: Arena): number {
     newest?.retained.find(({ checkpoint }) => checkpoint === newest.committedThrough),
   )
   let facts = 0
-  for (const { seen, expected, sink } of groupsOf(arena)) {
+  for (const { seen, expected, sink } of groupsOf((name) => arena.visible(name))) {
     deepEqual(
       seen,
       expected.slice(0, seen.length).map(({ line }) => line),
@@ -70,15 +71,18 @@ export interface Expectation {
   readonly lost?: readonly string[]
   /** Left out: that of operator "held". */
   readonly waitingIn?: string
+  /** Where a consumer has taken everything to; default the directories of the sinks. */
+  readonly taken?: string
   /** A generation of a fenced process: what it prepared after it was woken stays hidden. */
   readonly fenced?: number
 }
 
 /** Each record once, in order by key, sums right, closing output once, nothing hidden left. Returns the number of facts compared. */
 export async function expectComplete(arena: Arena, expectation: Expectation = {}): Promise<number> {
-  const { lost = [], waitingIn = 'held', fenced = 0 } = expectation
+  const { lost = [], waitingIn = 'held', fenced = 0, taken = '.' } = expectation
   let facts = 0
-  for (const { sink, seen, expected } of groupsOf(arena)) {
+  const see = (sink: string): readonly string[] => arena.visible(join(taken, sink))
+  for (const { sink, seen, expected } of groupsOf(see)) {
     deepEqual(
       seen,
       expected.map(({ line }) => line),
@@ -87,7 +91,7 @@ export async function expectComplete(arena: Arena, expectation: Expectation = {}
     facts += seen.length
   }
   const waiting = await waitingOf(arena, waitingIn)
-  const plain = arena.visible('plain').map((line) => JSON.parse(line) as string)
+  const plain = see('plain').map((line) => JSON.parse(line) as string)
   deepEqual([...plain, ...waiting, ...lost].toSorted(), ALL.map(nameOf).toSorted(), 'plain, and what waits')
   const rules = await heldBy(arena, { operator: 'ruled', state: 'rules' })
   deepEqual(
@@ -117,38 +121,41 @@ interface Group {
   readonly expected: readonly { readonly line: string; readonly of: Numbered | 'the end' }[]
 }
 
+/** Lines of a sink, in the order of its files. */
+type See = (sink: string) => readonly string[]
+
 /** By sink and by what has an order within it. */
-function groupsOf(arena: Arena): readonly Group[] {
+function groupsOf(see: See): readonly Group[] {
   const perFile = [...new Set(IN_A.map(({ file }) => file))].flatMap((file) =>
     (['direct', 'ruled-out'] as const).map((sink): Group => {
       const mine = IN_A.filter((one) => one.file === file)
-      const seen = arena.visible(sink).filter((line) => line.startsWith(`"${file}.`))
+      const seen = see(sink).filter((line) => line.startsWith(`"${file}.`))
       // Behind an exchange that only broadcasts change the order is that of the file, too.
       return { sink, seen, expected: mine.map((of) => ({ line: JSON.stringify(nameOf(of)), of })) }
     }),
   )
   const perKey = [...new Set(ALL.map(keyOf))].flatMap((key): readonly Group[] => {
     const mine = ALL.filter((one) => keyOf(one) === key)
-    const ordered = arena.visible('ordered').filter((line) => line.startsWith(`{"key":"${key}"`))
+    const ordered = see('ordered').filter((line) => line.startsWith(`{"key":"${key}"`))
     const odd = mine.filter(isOdd)
     const names = new Set(odd.map((one) => JSON.stringify(nameOf(one))))
     return [
       { sink: 'ordered', seen: ordered, expected: mine.map((of) => ({ line: ORDERED.get(nameOf(of)) ?? '', of })) },
       {
         sink: 'odd',
-        seen: arena.visible('odd').filter((line) => names.has(line)),
+        seen: see('odd').filter((line) => names.has(line)),
         expected: odd.map((of) => ({ line: JSON.stringify(nameOf(of)), of })),
       },
     ]
   })
-  return [...perFile, ...perKey, ...joinedGroups(arena), ...ends(arena)]
+  return [...perFile, ...perKey, ...joinedGroups(see), ...ends(see)]
 }
 
 const ORDERED = new Map(ALL.map((one) => [nameOf(one), JSON.stringify(orderedOf(one))]))
 
 /** Which records of a key came first is open, as they are in several files; how many there were is not. */
-function joinedGroups(arena: Arena): readonly Group[] {
-  const visible = arena.visible('joined')
+function joinedGroups(see: See): readonly Group[] {
+  const visible = see('joined')
   const sides = [
     ['a', IN_A],
     ['b', IN_B],
@@ -165,11 +172,11 @@ function joinedGroups(arena: Arena): readonly Group[] {
   )
 }
 
-function ends(arena: Arena): readonly Group[] {
+function ends(see: See): readonly Group[] {
   const lines = { ordered: '{"key":"the end"}', joined: '["the end"]' } as const
   return Object.entries(lines).map(([sink, line]) => ({
     sink,
-    seen: arena.visible(sink).filter((one) => one === line),
+    seen: see(sink).filter((one) => one === line),
     expected: [{ line, of: 'the end' }],
   }))
 }

@@ -133,6 +133,32 @@ test('through ever different parallelisms, killed at each, one life is exact (F2
   expect(facts).toBeGreaterThanOrEqual(lives.length * FACTS)
 })
 
+test('stopped by a signal at one parallelism, it goes on at another, for ten pairs (F23, F25)', TIMEOUT, async () => {
+  const steps = ['write direct/', `link ${LOG}/`, 'rename ordered/part', 'write .sluice/kills/blob/'] as const
+  const pairs = sampled(
+    PAIRS.map(([from, to], index) => ({ from, to, match: steps[index % steps.length] ?? '' })),
+    3,
+  )
+  let fired = 0
+  let facts = 0
+  await inPairs(pairs, async ({ from, to, match }) => {
+    using arena = parallelArena()
+    const run = await arena.run(143, { job, flags: at(from), strikes: [{ match, nth: 5, how: 'TERM' }] })
+    fired += run.struck.length
+    // Clean: one last checkpoint, all of it committed, nothing hidden left.
+    const newest = arena.newest()
+    expect(newest).toMatchObject({ kind: 'ended', end: { state: 'STOPPED' }, unclean: [] })
+    expect(newest.committedThrough).toBe(newest.retained.at(-1)?.checkpoint)
+    expect(PARALLEL_SINKS.flatMap((sink) => arena.hidden(sink))).toEqual([])
+    facts += expectPrefix(arena)
+    await arena.run(0, { job, flags: at(to), settings: PARALLEL_REPLAY })
+    facts += await expectComplete(arena)
+  })
+  tell('stopped and rescaled', { pairs: pairs.length, 'signals sent': fired, facts })
+  expect(fired).toBe(pairs.length)
+  expect(facts).toBeGreaterThanOrEqual(pairs.length * FACTS)
+})
+
 /** Where the second run dies: each time subtasks 3 and 4 have left something outside, and no checkpoint of theirs has completed. */
 const DEATHS: Readonly<Record<string, Strike>> = {
   'while it writes': kill('write .*--0004--', 1, 'after'),
