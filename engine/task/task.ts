@@ -46,6 +46,8 @@ export interface TaskOptions {
 export interface TaskLimits {
   /** What one sink's writer may hold in memory. */
   readonly sinkMemoryBytes: number
+  /** What the channels to one task hold together before their writers have to wait. */
+  readonly inputRecords: number
 }
 
 export interface Task {
