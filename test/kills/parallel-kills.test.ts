@@ -146,16 +146,16 @@ test(
       const recovery = await recoveryAfter(crash)
       const first = recovery.findIndex((effect) => effect.startsWith(`open ${LOG}/`))
       expect(recovery.length - first).toBeGreaterThan(10)
-      const some = sampled(
-        recovery.flatMap((_, index) => (index <= first ? [] : MOMENTS.map((moment) => ({ nth: index + 1, moment })))),
-        2,
+      const all = recovery.flatMap((_, index) =>
+        index <= first ? [] : MOMENTS.map((moment) => ({ nth: index + 1, moment })),
       )
+      // What is after one effect is before the next, but for those that run side by side.
+      const some = IS_LONG ? all.filter(({ nth, moment }) => moment === 'before' || nth % 5 === 0) : sampled(all, 2)
       points += some.length
       await inPairs(some, async ({ nth, moment }) => {
         using arena = parallelArena()
         await crashed(arena, crash)
-        // What is after one effect is before the next, but for those that run side by side: once is enough.
-        const times = moment === 'before' ? 5 : 1
+        const times = moment === 'before' && (!IS_LONG || nth % 5 === 0) ? 5 : 1
         for (let time = 0; time < times; time += 1)
           await runOnce(arena, 1 + ((crash.to + time) % 6), { nth, moment, how: 'KILL' }, PARALLEL_REPLAY)
         await rescaled(arena, crash.to)
