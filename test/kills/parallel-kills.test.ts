@@ -7,7 +7,7 @@ import { Consumer } from './consumer.ts'
 import { inPairs, IS_LONG, LOG, sampled, tell, type Arena, type Strike } from './harness.ts'
 import { FACTS } from './parallel-input.ts'
 import { at, expectComplete, expectPrefix, PARALLEL_REPLAY, PARALLEL_SINKS, parallelArena } from './parallel-truth.ts'
-import type { Run } from './run.ts'
+import { sinceEntry, type Run } from './run.ts'
 
 const MOMENTS = ['before', 'after'] as const
 const TIMEOUT = { timeout: IS_LONG ? 3_600_000 : 240_000 }
@@ -291,12 +291,6 @@ async function recoveryAfter(crash: Crash): Promise<readonly string[]> {
   const { effects } = await arena.run(0, { job, flags: at(crash.to), settings: PARALLEL_REPLAY })
   const entries = effects.flatMap((effect, index) => (effect.startsWith(ENTRY) ? [index] : []))
   return effects.slice(0, entries[2] ?? effects.length)
-}
-
-/** What it did since its last entry in the log, before what it was killed at. */
-function sinceEntry({ effects }: Run, pattern: RegExp): readonly string[] {
-  const last = effects.slice(0, -1).findLastIndex((effect) => effect.startsWith(ENTRY))
-  return effects.slice(last + 1).filter((effect) => pattern.test(effect))
 }
 
 function blobs(arena: Arena): readonly string[] {

@@ -6,6 +6,7 @@
 import { broadcastMap, defineJob, json, list, map, sideOutput, splitList, value, type Flow, type Stream } from 'sluice'
 import { fileSink } from 'sluice/sinks/file'
 import { fileSource } from 'sluice/sources/file'
+import { dieHere } from './die.ts'
 import { inLockstep } from './paced-source.ts'
 import { isOdd, isRule, keyOf, nameOf, sharedKeyOf, type Numbered } from './parallel-input.ts'
 
@@ -15,7 +16,6 @@ function setting(name: string, fallback: number): number {
 
 const edit = process.env['KILLS_EDIT'] ?? 'none'
 const poison = process.env['KILLS_POISON']
-/** SIGKILL in the middle of a record: no effect is near. */
 const diesAt = process.env['KILLS_DIES_AT']
 /** Each of them once in the life of this process. */
 const throwsAt = new Set((process.env['KILLS_THROWS'] ?? '').split(',').filter((name) => name !== ''))
@@ -32,11 +32,7 @@ function files(flow: Flow, id: 'a' | 'b'): Stream<Numbered> {
 
 function checked(record: Numbered): Numbered {
   const name = nameOf(record)
-  if (name === diesAt) {
-    process.kill(process.pid, 'SIGKILL')
-    // The signal may be taken by another thread: nothing more may happen on this one.
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
-  }
+  if (name === diesAt) dieHere()
   if (name === poison) throw new Error(`cannot take ${name}`)
   if (throwsAt.delete(name)) throw new Error(`stumbles at ${name}`)
   return record
