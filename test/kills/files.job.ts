@@ -3,6 +3,7 @@ import { defineJob, json, value } from 'sluice'
 import { encodeCsv, fileSink } from 'sluice/sinks/file'
 import { badLines, csv, fileSource } from 'sluice/sources/file'
 import type { GoodRecord } from './file-arena.ts'
+import { mistakenFileSink, mistakenFileSource } from './file-mistakes.ts'
 import { inLockstep } from './paced-source.ts'
 
 interface InputRecord {
@@ -26,13 +27,15 @@ export default defineJob({
     const input = flow.source(
       'input',
       inLockstep(
-        fileSource<InputRecord>({
-          path: 'in/*',
-          decode: isCsv ? csv({ schema: asInput }) : json<InputRecord>(),
-          onBadLine: 'side',
-          blockBytes: number('BLOCK_BYTES', 150),
-          ...(isFollowing ? { follow: true, discoverEveryMs: 10 } : {}),
-        }),
+        mistakenFileSource(
+          fileSource<InputRecord>({
+            path: 'in/*',
+            decode: isCsv ? csv({ schema: asInput }) : json<InputRecord>(),
+            onBadLine: 'side',
+            blockBytes: number('BLOCK_BYTES', 150),
+            ...(isFollowing ? { follow: true, discoverEveryMs: 10 } : {}),
+          }),
+        ),
         number('LOCKSTEP', 3),
       ),
     )
@@ -48,14 +51,16 @@ export default defineJob({
       })
       .sink(
         'good',
-        fileSink<GoodRecord>({
-          path: 'good',
-          encode: isCsv ? encodeCsv<GoodRecord>({ columns: ['file', 'index', 'count', 'text'] }) : json(),
-          extension: isCsv ? '.csv' : '.ndjson',
-          rolling,
-          maxPartBytes: number('PART_BYTES', 2_000),
-          ...(compression === 'none' ? {} : { compression: compression === 'gzip' ? 'gzip' : 'zstd' }),
-        }),
+        mistakenFileSink(
+          fileSink<GoodRecord>({
+            path: 'good',
+            encode: isCsv ? encodeCsv<GoodRecord>({ columns: ['file', 'index', 'count', 'text'] }) : json(),
+            extension: isCsv ? '.csv' : '.ndjson',
+            rolling,
+            maxPartBytes: number('PART_BYTES', 2_000),
+            ...(compression === 'none' ? {} : { compression: compression === 'gzip' ? 'gzip' : 'zstd' }),
+          }),
+        ),
       )
     input.side(badLines).sink('bad', fileSink({ path: 'bad', encode: json() }))
   },
