@@ -3,6 +3,7 @@
  * reads it in whichever life (F20, F32). CI takes a sample; SLUICE_KILLS=all more places.
  */
 import { ok } from 'node:assert/strict'
+import { renameSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { FileArena, type Shape } from './file-arena.ts'
 import { FILE_MISTAKES, type FileMistake } from './file-mistakes.ts'
@@ -123,6 +124,30 @@ test.each<[string, Shape, readonly number[], number?]>([
     expect(facts).toBeGreaterThan(places.length * 150)
   },
 )
+
+test('a followed file that gets another name fails the job by name, is not read twice, and is read on when it is back (F20)', async () => {
+  using files = new FileArena({ format: 'json', compression: 'none', isFollowing: true })
+  for (const name of ['a', 'b', 'c']) files.append(name, 20)
+  const run = files.start(3)
+  await until(() => files.isThrough, 'everything to be read and committed')
+  renameSync(files.arena.path('in/a.json'), files.arena.path('in/d.json'))
+  await run.expectCode(1)
+  expect(run.events('ended')).toMatchObject([
+    {
+      state: 'FAILED',
+      reason: expect.stringMatching(/d\.json is the file that is followed as in\/a\.json|a\.json was renamed/),
+    },
+  ])
+  expect(files.expectComplete()).toBe(60)
+  // Still away: still refused, by name.
+  const again = await files.start(1).ended
+  expect(again.code).not.toBe(0)
+  expect(files.expectComplete()).toBe(60)
+  renameSync(files.arena.path('in/d.json'), files.arena.path('in/a.json'))
+  files.append('a', 20)
+  await live(files, new Feeder(files, 1), { parallelism: 2 })
+  expect(files.expectComplete()).toBeGreaterThan(80)
+})
 
 const entry = `link ${LOG}/`
 

@@ -9,6 +9,7 @@ import type { Appearing } from './simulated-source.ts'
 
 const ALL = process.env['SLUICE_KILLS'] === 'all'
 const MOMENTS = ['before', 'after'] as const
+const TIMEOUT = { timeout: ALL ? 3_600_000 : 60_000 }
 const LIVES = ALL ? 3_000 : 50
 
 const appearing: Appearing = {
@@ -18,30 +19,34 @@ const appearing: Appearing = {
 }
 const quiet: Plan = { seed: 2, strikes: [], appearing, parallelisms: [3, 1, 2] }
 
-test('splits that appear are read from their beginning, killed before and after every effect (F32)', async () => {
-  const whole = await live(quiet)
-  expect(whole.violations).toEqual([])
-  const effects = whole.effects[0] ?? []
-  const points = effects.flatMap((name, index) => (name.includes('/probe/') ? [] : [index + 1]))
-  const first = effects.indexOf('source.add')
-  expect(effects.filter((name) => name === 'source.add').length).toBeGreaterThanOrEqual(3)
-  const total = { fired: 0, facts: 0, behind: 0 }
-  for (const effect of ALL ? points : points.filter((_, index) => index % 5 === 0)) {
-    for (const moment of MOMENTS) {
-      const plan: Plan = { ...quiet, strikes: [{ effect, moment, kind: 'kill' }] }
-      const report = await live(plan)
-      expect(report.violations, `replay with ${JSON.stringify(plan)}`).toEqual([])
-      total.fired += report.fired
-      total.facts += report.facts
-      if (effect > first) total.behind += report.fired
+test(
+  'splits that appear are read from their beginning, killed before and after every effect (F32)',
+  TIMEOUT,
+  async () => {
+    const whole = await live(quiet)
+    expect(whole.violations).toEqual([])
+    const effects = whole.effects[0] ?? []
+    const points = effects.flatMap((name, index) => (name.includes('/probe/') ? [] : [index + 1]))
+    const first = effects.indexOf('source.add')
+    expect(effects.filter((name) => name === 'source.add').length).toBeGreaterThanOrEqual(3)
+    const total = { fired: 0, facts: 0, behind: 0 }
+    for (const effect of ALL ? points : points.filter((_, index) => index % 5 === 0)) {
+      for (const moment of MOMENTS) {
+        const plan: Plan = { ...quiet, strikes: [{ effect, moment, kind: 'kill' }] }
+        const report = await live(plan)
+        expect(report.violations, `replay with ${JSON.stringify(plan)}`).toEqual([])
+        total.fired += report.fired
+        total.facts += report.facts
+        if (effect > first) total.behind += report.fired
+      }
     }
-  }
-  console.log(`appearing splits: ${JSON.stringify(total)}`)
-  expect(total.behind).toBeGreaterThan(25)
-  expect(total.facts).toBeGreaterThan(total.fired * 250)
-})
+    console.log(`appearing splits: ${JSON.stringify(total)}`)
+    expect(total.behind).toBeGreaterThan(25)
+    expect(total.facts).toBeGreaterThan(total.fired * 250)
+  },
+)
 
-test('random lives with splits that appear show every record once and in order (F23, F24, F32)', async () => {
+test('random lives with splits that appear show every record once and in order (F23, F24, F32)', TIMEOUT, async () => {
   const total = { fired: 0, restarts: 0, faults: 0, facts: 0 }
   let added = 0
   for (let seed = 1; seed <= LIVES; seed += 1) {
