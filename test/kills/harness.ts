@@ -271,6 +271,7 @@ export interface OperatorFacts {
   }[]
   readonly state?: { readonly blobs: readonly { readonly key: string }[] }
   readonly operatorState?: OperatorStateHandle
+  readonly writerState?: { readonly entries: readonly unknown[] }
   readonly committables?: readonly unknown[]
 }
 
