@@ -52,8 +52,11 @@ export async function work(
   const attempt = new Attempt({ port, policy, runtime, requests, tell })
   const discovery = new Discovery({ ...options, tell, fail: (error) => attempt.post({ kind: 'failed', error }) })
   const collection = new Collection(graph, taskGraphOf(graph.nodes, options.parallelism))
+  const failed = Promise.withResolvers<never>()
+  failed.promise.catch(() => undefined)
   try {
     tasks = await openInTime(abort.signal, options, {
+      failed: failed.promise,
       spec: async () => {
         const spec = await specOf(options, scope, restored ?? null)
         discovery.dealt(spec.splits)
@@ -66,6 +69,7 @@ export async function work(
           getBlob: (reference) => getBlob(store, reference),
         },
         send: (task, message) => {
+          if (message.kind === 'failed') failed.reject(message.error)
           discovery.hear(task, message)
           const event = collection.take(task, message)
           if (event !== undefined) attempt.post(event)
@@ -106,22 +110,33 @@ async function specOf(
   }
 }
 
+interface Opening {
+  readonly spec: () => Promise<AttemptSpec>
+  readonly port: HostPort
+  /** Rejects when a task fails. */
+  readonly failed: Promise<never>
+}
+
 /**
- * Canceled or fenced while they are being opened, tasks may never answer, and once halted they say nothing more: they are let go, and waited
- * for a while, so that nothing of them happens later.
+ * Canceled or fenced while they are being opened, or beside one that cannot be, tasks may never answer, and once halted they say nothing
+ * more: they are let go, and waited for a while, so that nothing of them happens later. No other attempt begins beside them.
  */
 async function openInTime(
   signal: AbortSignal,
   { host, runtime }: { readonly host: TaskHost; readonly runtime: Runtime },
-  { spec, port }: { readonly spec: () => Promise<AttemptSpec>; readonly port: HostPort },
+  { spec, port, failed }: Opening,
 ): Promise<TaskGroup> {
   using aborted = abortionOf(signal)
   const opening = spec().then((made) => host.start(made, port))
   try {
-    return await Promise.race([aborted, opening])
+    return await Promise.race([aborted, failed, opening])
   } catch (error) {
     const closed = opening.then((late) => late.dispose()).catch(() => undefined)
-    await within(runtime.timers, OPEN_GRACE_MS, closed)
+    const limitMs = signal.aborted ? OPEN_GRACE_MS : DISPOSE_DEADLINE_MS
+    const inTime = await within(runtime.timers, limitMs, closed)
+    assert(inTime !== undefined || signal.aborted, () =>
+      hung(`a task that was being opened beside one that failed (${messageOf(error)})`),
+    )
     throw error
   }
 }
@@ -132,8 +147,9 @@ async function disposeInTime(tasks: TaskGroup, runtime: Runtime): Promise<void> 
     runtime.logger.warn('the old attempt did not close cleanly', { error: messageOf(error) })
   })
   const inTime = await within(runtime.timers, DISPOSE_DEADLINE_MS, disposed)
-  assert(
-    inTime !== undefined,
-    () => `the old attempt did not let go within ${DISPOSE_DEADLINE_MS} ms; the process must exit`,
-  )
+  assert(inTime !== undefined, () => hung('the old attempt'))
+}
+
+function hung(what: string): string {
+  return `${what} did not let go within ${DISPOSE_DEADLINE_MS} ms; the process must exit`
 }

@@ -39,7 +39,7 @@ export interface SourceShare {
 
 /** What a host asks of the coordinator. */
 export interface HostPort {
-  /** At any time between `start` and the end of `dispose`; must not throw. */
+  /** At any time between `start` and the end of `dispose`; `failed` also of a task that cannot be opened, at once. Must not throw. */
   send(task: TaskId, message: FromTask): void
   /** Blobs of this attempt; named by the coordinator's generation. */
   readonly store: BlobPort & BlobNames

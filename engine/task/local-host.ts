@@ -8,6 +8,7 @@ import { taskGraphOf, type Exchange, type TaskGraph, type Vertex } from '../grap
 import { channelCapacity, ChannelQueue, type ChannelWriter } from './channel.ts'
 import type { AttemptSpec, BlobPort, HostPort, TaskGroup, TaskHost, TaskId } from './host.ts'
 import type { TaskInput } from './task-inputs.ts'
+import type { FromTask } from './messages.ts'
 import { startTask, type Task, type TaskLimits } from './task.ts'
 import { Turns } from './turns.ts'
 
@@ -57,7 +58,8 @@ export class LocalHost implements TaskHost {
 }
 
 /**
- * Opens the tasks that are here. When one cannot be opened, or fails before all are, those that are open are closed again.
+ * Opens the tasks that are here. When one cannot be opened, or fails before all are, it says `failed`, and those that are open are closed
+ * again.
  * @throws TaskFailure, TerminalError, CorruptCheckpointError
  */
 export async function startTasks(options: LocalTasksOptions): Promise<TaskGroup> {
@@ -72,22 +74,31 @@ export async function startTasks(options: LocalTasksOptions): Promise<TaskGroup>
   const signal = AbortSignal.any([port.signal, opening.signal])
   const starting = tasksOf(taskGraph)
     .filter((id) => wiring.isHere(id))
-    .map(async (id) => ({
-      id,
-      task: await startTask({
-        ...options,
-        id,
-        taskGraph,
-        turns,
-        store: port.store,
-        ...wiring.of(id),
-        send: (message) => {
-          if (message.kind === 'failed' && !isOpen) early.reject(message.error)
-          port.send(id, message)
-        },
-        signal,
-      }),
-    }))
+    .map(async (id) => {
+      const send = (message: FromTask): void => {
+        if (message.kind === 'failed' && !isOpen) early.reject(message.error)
+        port.send(id, message)
+      }
+      try {
+        return {
+          id,
+          task: await startTask({
+            ...options,
+            id,
+            taskGraph,
+            turns,
+            store: port.store,
+            ...wiring.of(id),
+            send,
+            signal,
+          }),
+        }
+      } catch (error) {
+        // At once: others that are being opened may be slow to let go, or never answer.
+        if (!signal.aborted) send({ kind: 'failed', error })
+        throw error
+      }
+    })
   try {
     const tasks = await Promise.race([Promise.all(starting), early.promise])
     isOpen = true

@@ -224,6 +224,7 @@ class RunningTask implements Task {
 
   /** Up to its first await, this is the moment between two batches. */
   async #turn(): Promise<void> {
+    if (this.#isEndDue) return this.#end()
     if (this.#checkpoints.isDue) await this.#cut()
     this.#checkpoints.encodeSlice()
     const taken = this.#take()
@@ -233,11 +234,16 @@ class RunningTask implements Task {
     if (turns.isDue()) await turns.next()
   }
 
+  /** Before a cut: a trigger comes behind the word to end or before it, for all subtasks of the source, whatever each is waiting for (F24). */
+  get #isEndDue(): boolean {
+    return this.#isExhausted && this.#mayEnd && !this.#hasEnded
+  }
+
   /** All records before it are handed on; what is waited for may have made it void. */
   async #cut(): Promise<void> {
     const pending = this.#pusher.flush(true)
     if (pending !== undefined) await pending
-    if (this.#stop.signal.aborted || !this.#checkpoints.isDue) return
+    if (this.#stop.signal.aborted || this.#isEndDue || !this.#checkpoints.isDue) return
     const barrier = this.#checkpoints.cut(this.#ended, this.#hasEnded)
     for (const output of this.#opened.outputs) output.send({ ...barrier, kind: 'barrier' })
     this.#checkpoints.aligned(this.#inputs?.release(barrier.checkpoint) ?? 0)
@@ -247,7 +253,6 @@ class RunningTask implements Task {
     const { source } = this.#opened
     if (source === undefined) return this.#checkpoints.isRequested ? undefined : this.#inputs?.next()
     const isIdle = this.#runtime.clock.monotonicMs() < this.#idleUntilMs
-    if (this.#isExhausted && this.#mayEnd && !this.#hasEnded) return { kind: 'ended' }
     if (!this.#mayPoll || this.#isExhausted || isIdle) return undefined
     return source.poll(this.#stop.signal, () => this.#wake())
   }
@@ -264,7 +269,7 @@ class RunningTask implements Task {
       case 'split-ended':
         return this.#opened.source?.passed(taken)
       case 'ended':
-        return this.#opened.source === undefined || this.#mayEnd ? this.#end() : this.#exhausted(this.#opened.source)
+        return this.#opened.source === undefined ? this.#end() : this.#exhausted(this.#opened.source)
       default:
         unreachable(taken)
     }

@@ -263,6 +263,27 @@ test('a barrier may come before the word that its base has completed: nothing of
   for (const [key, count] of counts) expect(count, `key ${key}`).toBe(key < 10 ? 4 : 2)
 })
 
+test('a checkpoint holds the end of all subtasks of a source, also where one of them is held up by the one before (F24)', async () => {
+  const sink = new MemorySink()
+  const gate = new Gate()
+  let prepares = 0
+  // Of the second checkpoint, in one of the two subtasks.
+  sink.beforePrepared = () => (++prepares === 3 ? gate.opened : undefined)
+  const job = graphOf((flow) => flow.source('a', new MemorySource({ one: [1], two: [2] })).sink('out', sink))
+  await using attempt = await TestAttempt.start(job, { parallelism: 2, endsSources: false })
+  await attempt.complete(1, null)
+  await attempt.heard('source-exhausted')
+  attempt.trigger(2, 1)
+  await until(() => prepares === 4)
+  attempt.task.handle({ kind: 'given-up', checkpoint: 2 })
+  attempt.endSources()
+  attempt.trigger(3, 1)
+  await turns(5)
+  gate.open()
+  const { operators } = await attempt.heard('acknowledged', 3)
+  expect(operators.map((one) => one.ended)).toEqual([true, true, true, true])
+})
+
 test('a slow reader holds up its writers; what waits in between is bounded (C8)', async () => {
   const sink = new MemorySink()
   const gate = new Gate()

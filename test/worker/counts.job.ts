@@ -47,6 +47,15 @@ function clinging<T, C, W>(sink: Sink<T, C, W>): Sink<T, C, W> {
   }
 }
 
+/** One of its writers is refused, the others never open. */
+function unopened<T, C, W>(sink: Sink<T, C, W>): Sink<T, C, W> {
+  return {
+    ...sink,
+    createWriter: ({ subtask }) =>
+      subtask === 0 ? Promise.reject(new Error('the service refuses')) : new Promise(() => undefined),
+  }
+}
+
 export default defineJob({
   id: 'counts',
   parallelism: 4,
@@ -57,8 +66,9 @@ export default defineJob({
     const rate = settings.number('rate', { default: 0 })
     const isEdited = settings.flag('edit') && isWorker
     const fault = faults[settings.string('fault', { default: 'none' })]
-    const isClinging = settings.string('fault', { default: 'none' }) === 'clinging'
-    const counts = fileSink<Counted>({ path: 'counts', encode: json() })
+    const change = { clinging, unopened }[settings.string('fault', { default: 'none' })]
+    const file = fileSink<Counted>({ path: 'counts', encode: json() })
+    const counts = change === undefined ? file : change(file)
     const numbers = flow.source(
       'numbers',
       generatorSource({
@@ -82,6 +92,6 @@ export default defineJob({
           emit({ index, key, count: seen, pid: process.pid })
         },
       })
-      .sink('counts', isClinging ? clinging(counts) : counts)
+      .sink('counts', counts)
   },
 })

@@ -172,6 +172,14 @@ test.each([
   expect(run.failures).toEqual([])
 })
 
+test('a task that cannot be opened fails the attempt, whatever others in its worker wait for', async () => {
+  await using place = new WorkerPlace()
+  const settings = { fault: 'unopened' }
+  const run = place.start({ workers: 2, settings, limits: { disposeMs: 200 } })
+  expect(await run.ended).toMatchObject({ state: 'FAILED', reason: expect.stringContaining('the service refuses') })
+  expect(run.failures).toHaveLength(3)
+}, 20_000)
+
 test('a job that ends its worker fails the attempt, by its policy for ever', async () => {
   await using place = new WorkerPlace()
   const run = place.start({ workers: 2, settings: { count: '6000', fault: 'exit' } })
