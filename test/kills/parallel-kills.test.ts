@@ -142,7 +142,8 @@ test(
   async () => {
     const before = { facts, fired }
     let points = 0
-    for (const crash of Object.values(CRASHES)) {
+    const crashes = Object.values(CRASHES)
+    for (const [index, crash] of crashes.entries()) {
       const recovery = await recoveryAfter(crash)
       const first = recovery.findIndex((effect) => effect.startsWith(`open ${LOG}/`))
       expect(recovery.length - first).toBeGreaterThan(10)
@@ -150,7 +151,10 @@ test(
         index <= first ? [] : MOMENTS.map((moment) => ({ nth: index + 1, moment })),
       )
       // What is after one effect is before the next, but for those that run side by side.
-      const some = IS_LONG ? all.filter(({ nth, moment }) => moment === 'before' || nth % 5 === 0) : sampled(all, 2)
+      const place = 2 * Math.floor((all.length * (index + 0.5)) / (2 * crashes.length)) + (index % 2)
+      const some = IS_LONG
+        ? all.filter(({ nth, moment }) => moment === 'before' || nth % 5 === 0)
+        : all.slice(place, place + 1)
       points += some.length
       await inPairs(some, async ({ nth, moment }) => {
         using arena = parallelArena()
@@ -182,7 +186,7 @@ interface Row {
 const ROWS: Readonly<Record<string, Row>> = {
   'F1: while processing, before any barrier': {
     // All that may be read between two checkpoints is read long before the next one.
-    settings: { INTERVAL_MS: 100, DIES_AT: 'a2.40' },
+    settings: { INTERVAL_MS: 1_000, DIES_AT: 'a2.20' },
     check: (_arena, run) => expect(sinceEntry(run, /^fsync [a-z-]+\/.*part/)).toEqual([]),
   },
   'F2: sources have sent the barrier, no task behind an exchange has aligned': {
@@ -267,8 +271,8 @@ test('a subtask that answers too late: the checkpoint is abandoned, and nothing 
 
 test('what was to strike has struck', () => {
   tell('many subtasks in all', { 'kills and faults fired': fired, facts })
-  expect(fired).toBeGreaterThan(Object.keys(ROWS).length * 2 + 30)
-  expect(facts).toBeGreaterThan((Object.keys(ROWS).length + 3 + 8 + 10) * FACTS)
+  expect(fired).toBeGreaterThan(Object.keys(ROWS).length * 2 + 24)
+  expect(facts).toBeGreaterThan((Object.keys(ROWS).length + 3 + 8 + 3 + 5) * FACTS)
 })
 
 function kill(match: string, nth: number, moment: 'before' | 'after' = 'before'): Strike {

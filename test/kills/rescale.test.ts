@@ -159,6 +159,35 @@ test('stopped by a signal at one parallelism, it goes on at another, for ten pai
   expect(facts).toBeGreaterThanOrEqual(pairs.length * FACTS)
 })
 
+/** Parallelism and worker processes before and after; 0: all in one process. */
+const MOVES = [
+  { from: 3, to: 2, workers: [2, 0] },
+  { from: 2, to: 5, workers: [0, 3] },
+  { from: 5, to: 3, workers: [2, 3] },
+] as const
+
+test(
+  'killed in one process or in several, it goes on in several or in one, at another parallelism (F23)',
+  TIMEOUT,
+  async () => {
+    const moves = sampled(MOVES, 1)
+    const flagsOf = (parallelism: number, workers: number): readonly string[] => [
+      ...at(parallelism),
+      ...(workers === 0 ? [] : ['--workers', String(workers)]),
+    ]
+    let facts = 0
+    await inPairs(moves, async ({ from, to, workers: [before, after] }) => {
+      using arena = parallelArena()
+      await arena.run(null, { job, flags: flagsOf(from, before), strikes: [kill(`link ${LOG}/`, 5)] })
+      facts += expectPrefix(arena)
+      await arena.run(0, { job, flags: flagsOf(to, after), settings: PARALLEL_REPLAY })
+      facts += await expectComplete(arena)
+    })
+    tell('moved between processes', { moves: moves.length, facts })
+    expect(facts).toBeGreaterThanOrEqual(moves.length * FACTS)
+  },
+)
+
 /** Where the second run dies: each time subtasks 3 and 4 have left something outside, and no checkpoint of theirs has completed. */
 const DEATHS: Readonly<Record<string, Strike>> = {
   'while it writes': kill('write .*--0004--', 1, 'after'),
