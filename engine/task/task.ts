@@ -211,7 +211,7 @@ class RunningTask implements Task {
 
   /** Up to its first await, this is the moment between two batches. */
   async #turn(): Promise<void> {
-    if (this.#checkpoints.isDue) await this.#cut()
+    if (this.#isCutDue) await this.#cut()
     this.#checkpoints.encodeSlice()
     const taken = this.#take()
     if (taken === undefined) await this.#rest()
@@ -220,11 +220,20 @@ class RunningTask implements Task {
     if (turns.isDue()) await turns.next()
   }
 
+  /** An end that was told comes first, also where this task was too busy to end before the trigger came: other subtasks were not (F24). */
+  get #isCutDue(): boolean {
+    return this.#checkpoints.isDue && !this.#isEndDue
+  }
+
+  get #isEndDue(): boolean {
+    return this.#isExhausted && this.#mayEnd && !this.#hasEnded
+  }
+
   /** All records before it are handed on; what is waited for may have made it void. */
   async #cut(): Promise<void> {
     const pending = this.#pusher.flush(true)
     if (pending !== undefined) await pending
-    if (this.#stop.signal.aborted || !this.#checkpoints.isDue) return
+    if (this.#stop.signal.aborted || !this.#isCutDue) return
     const barrier = this.#checkpoints.cut(this.#ended, this.#hasEnded)
     for (const output of this.#opened.outputs) output.send({ ...barrier, kind: 'barrier' })
     this.#checkpoints.aligned(this.#inputs?.release(barrier.checkpoint) ?? 0)
@@ -234,7 +243,7 @@ class RunningTask implements Task {
     const { source } = this.#opened
     if (source === undefined) return this.#checkpoints.isRequested ? undefined : this.#inputs?.next()
     const isIdle = this.#runtime.clock.monotonicMs() < this.#idleUntilMs
-    if (this.#isExhausted && this.#mayEnd && !this.#hasEnded) return { kind: 'ended' }
+    if (this.#isEndDue) return { kind: 'ended' }
     if (!this.#mayPoll || this.#isExhausted || isIdle) return undefined
     return source.poll(this.#stop.signal, () => this.#wake())
   }
