@@ -19,7 +19,7 @@ const plan = (first: readonly Strike[], second: readonly Strike[] = [], wakeAfte
   seed: SEED,
   processes: [
     { parallelism: 2, placement: 'workers', strikes: first },
-    { parallelism: 3, placement: 'together', strikes: second },
+    { parallelism: 3, placement: 'here', strikes: second },
     { parallelism: 1, placement: 'together' },
   ] satisfies readonly ProcessPlan[],
   ...(wakeAfter === undefined ? {} : { wakeAfter }),

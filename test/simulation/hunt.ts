@@ -32,8 +32,10 @@ function* simplePlans(from: number, to: number): Generator<Plan> {
     yield planOf(seed)
     // What is said is slower than what is read; of some checkpoints too slow.
     const slow = seed % 2 === 0 ? { slow: 0.03, slowMs: 150 } : {}
-    const rates = { ...NO_FAULTS, controlMs: 30, dataMs: 0.3, ...slow }
+    const rates = { ...NO_FAULTS, controlMs: 30, dataMs: 0.3, duplicates: 0.3, ...slow }
     yield { seed, processes: [{ parallelism: 2, placement: 'apart', strikes: [] }], rates }
+    // Commits are behind.
+    yield { seed, processes: [{ parallelism: 2, placement: 'here', strikes }], rates: { ...NO_FAULTS, sink: 0.4 } }
   }
 }
 

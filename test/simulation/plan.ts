@@ -23,8 +23,11 @@ export interface ProcessPlan {
   readonly asks?: readonly Ask[]
 }
 
-/** Where its tasks run: beside the coordinator, subtask i in worker i mod 2, or each in a worker of its own. */
-export type Placement = 'together' | 'workers' | 'apart'
+/**
+ * Where its tasks run: in the coordinator's process, as without workers; together in one worker; subtask i in worker i mod 2; or each in a
+ * worker of its own.
+ */
+export type Placement = 'here' | 'together' | 'workers' | 'apart'
 
 /** At an outside effect, which is struck before or after it has taken place. */
 export interface Strike {
@@ -75,7 +78,7 @@ export const NO_FAULTS: Rates = {
 export const HOUR_MS = 3_600_000
 /** What is drawn, the cheap ones more often. */
 export const PARALLELISMS = [1, 1, 2, 2, 3, 3, 4, 5] as const
-export const PLACEMENTS = ['together', 'together', 'workers', 'apart', 'apart'] as const
+export const PLACEMENTS = ['here', 'here', 'together', 'workers', 'apart', 'apart'] as const
 const WHATS = ['stop', 'cancel', 'checkpoint', 'checkpoint'] as const
 const WHOM = ['all', 'all', 'coordinator', 'worker', 'worker'] as const
 

@@ -4,6 +4,7 @@ import { CheckpointRequests } from '../../engine/coordinator/checkpoint-requests
 import { runJob, type RunEnd } from '../../engine/coordinator/run-job.ts'
 import type { JobDefinition } from '../../engine/graph/define-job.ts'
 import type { RestartStrategy } from '../../engine/checkpoint/restart.ts'
+import { LocalHost } from '../../engine/task/local-host.ts'
 import type { Ask, Placement } from './plan.ts'
 import type { SimulatedProcess } from './process.ts'
 import { SimulatedHost } from './simulated-host.ts'
@@ -97,13 +98,15 @@ export class Running {
         return Promise.resolve(other !== undefined && other.process.state !== 'dead' && !other.hasEnded)
       },
       takeOver: others.some(({ process: { state } }) => state === 'paused' || state === 'running'),
-      createHost: () =>
-        new SimulatedHost({
-          process,
-          truth: world.truth,
-          placement,
-          definitionFor: (worker) => this.#definitionFor(worker),
-        }),
+      createHost: ({ graph }) =>
+        placement === 'here'
+          ? new LocalHost(graph, process.runtime)
+          : new SimulatedHost({
+              process,
+              truth: world.truth,
+              placement,
+              definitionFor: (worker) => this.#definitionFor(worker),
+            }),
       stopSignal: this.stop.signal,
       cancelSignal: this.cancel.signal,
       requests: this.#requests,

@@ -52,7 +52,7 @@ function* smallerProcesses(process: ProcessPlan): Generator<ProcessPlan> {
   const { strikes = [], asks = [] } = process
   for (const index of strikes.keys()) yield { ...process, strikes: strikes.toSpliced(index, 1) }
   if (asks.length > 0) yield { ...process, asks: [] }
-  if (process.placement !== 'together') yield { ...process, placement: 'together' }
+  if (process.placement !== 'here') yield { ...process, placement: 'here' }
   if (process.parallelism === undefined || process.parallelism > 2) yield { ...process, parallelism: 2 }
   if (process.parallelism === 2) yield { ...process, parallelism: 1 }
   for (const [index, strike] of strikes.entries()) {

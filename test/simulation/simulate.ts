@@ -45,7 +45,7 @@ export class SimulationFailure extends Error {
 }
 
 const SEEDS = 50
-const ALONE: Plan = { seed: 1, processes: [{ parallelism: 1, placement: 'together' }] }
+const ALONE: Plan = { seed: 1, processes: [{ parallelism: 1, placement: 'here' }] }
 const TOGETHER: Plan = { seed: 2, processes: [{ parallelism: 3, placement: 'workers' }] }
 
 /**

@@ -26,7 +26,7 @@ import type { Truth } from './truth.ts'
 export interface SimulatedHostOptions {
   readonly process: SimulatedProcess
   readonly truth: Truth
-  readonly placement: Placement
+  readonly placement: Exclude<Placement, 'here'>
   /** As a worker that has loaded the job's module sees it. */
   definitionFor(worker: SimulatedProcess): JobDefinition
 }

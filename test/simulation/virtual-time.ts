@@ -57,11 +57,15 @@ export class VirtualTime {
 
   /** Fires timers until `isOver`. False: nothing was left to happen, or `maxSteps` did not suffice. */
   async run(isOver: () => boolean, maxSteps = 60_000): Promise<boolean> {
+    let isIdle = false
     for (let step = 0; step < maxSteps; step += 1) {
       await settle()
       if (isOver()) return true
       const next = this.#takeNext()
-      if (next === undefined) return false
+      // Whoever was asked whether it is over may have woken somebody.
+      if (next === undefined && isIdle) return false
+      isIdle = next === undefined
+      if (next === undefined) continue
       this.steps += 1
       this.#nowMs = Math.max(this.#nowMs, next.atMs)
       next.fire()
