@@ -6,7 +6,8 @@ import { Attempt, type AttemptPort } from '../../engine/coordinator/attempt.ts'
 import { CheckpointRequests } from '../../engine/coordinator/checkpoint-requests.ts'
 import type { ToTask } from '../../engine/task/messages.ts'
 import { sampleManifest, sampleOperator } from '../checkpoint/samples.ts'
-import { NO_FAULTS, SimulatedProcess } from '../simulation/process.ts'
+import { NO_FAULTS } from '../simulation/plan.ts'
+import { SimulatedProcess } from '../simulation/process.ts'
 import { VirtualTime } from '../simulation/virtual-time.ts'
 
 const POLICY = { intervalMs: 100, minPauseMs: 0, timeoutMs: 50, toleratedFailures: 3, maxUncommittedEpochs: 2 }
@@ -58,7 +59,7 @@ function createAttempt() {
   })
   const pass = async (ms: number): Promise<void> => {
     let isOver = false
-    time.after(ms, { isDue: () => true, fire: () => (isOver = true) })
+    time.after(ms, { state: () => 'due', fire: () => (isOver = true) })
     await time.run(() => isOver)
     await time.run(() => true)
   }

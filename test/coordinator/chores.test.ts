@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { Chores } from '../../engine/coordinator/chores.ts'
 import { within } from '../../engine/coordinator/deadline.ts'
-import { NO_FAULTS, SimulatedProcess } from '../simulation/process.ts'
+import { NO_FAULTS } from '../simulation/plan.ts'
+import { SimulatedProcess } from '../simulation/process.ts'
 import { VirtualTime } from '../simulation/virtual-time.ts'
 
 function createChores() {

@@ -7,24 +7,24 @@ import { jobStateOf, type JobState } from '../../engine/checkpoint/job-state.ts'
 import { CheckpointRequests } from '../../engine/coordinator/checkpoint-requests.ts'
 import { runJob, type RunEnd, type RunEvent, type RunOptions } from '../../engine/coordinator/run-job.ts'
 import type { JobDefinition } from '../../engine/graph/define-job.ts'
-import { compare, POLICY, simulatedJob, type Outside } from '../simulation/job-under-simulation.ts'
-import { NO_FAULTS, SimulatedProcess, type Rates, type Strike } from '../simulation/process.ts'
-import { Service } from '../simulation/simulated-sink.ts'
-import { Inputs } from '../simulation/simulated-source.ts'
+import { NO_FAULTS, type Rates, type Strike } from '../simulation/plan.ts'
+import { SimulatedProcess } from '../simulation/process.ts'
 import { simulatedStore } from '../simulation/simulated-store.ts'
-import { Truth } from '../simulation/truth.ts'
 import { VirtualTime } from '../simulation/virtual-time.ts'
+import { World } from '../simulation/world.ts'
+import { compare, serialJob, type Outside } from './serial-job.ts'
 
 export class JobWorld {
   readonly time = new VirtualTime()
+  readonly world = new World('job', {})
   readonly outside: Outside
   readonly store = memoryStore()
   readonly #runs: JobRun[] = []
 
   constructor(lengths: Readonly<Record<string, number>>) {
-    const truth = new Truth('job', POLICY)
-    const [plain, counts] = [new Service('plain', truth), new Service('counts', truth)]
-    this.outside = { truth, inputs: new Inputs(lengths), plain, counts }
+    const { world } = this
+    const [plain, counts] = [world.serviceOf('plain'), world.serviceOf('counts')]
+    this.outside = { truth: world.truth, lengths: Object.values(lengths), plain, counts }
   }
 
   get state(): JobState | undefined {
@@ -54,7 +54,7 @@ export class JobWorld {
   async pass(ms: number): Promise<void> {
     const untilMs = this.time.monotonicMs() + ms
     let isOver = false
-    this.time.after(ms, { isDue: () => true, fire: () => (isOver = true) })
+    this.time.after(ms, { state: () => 'due', fire: () => (isOver = true) })
     await this.until(() => isOver || this.time.monotonicMs() > untilMs + ms)
   }
 
@@ -97,12 +97,12 @@ export class JobRun {
       seed: number,
       rates: this.rates,
       jumpMs: 0,
-      ...(strike === undefined ? {} : { strike }),
+      ...(strike === undefined ? {} : { strikes: [strike] }),
     })
     const { process } = this
     const { truth } = world.outside
     runJob({
-      definition: edit({ ...simulatedJob(world.outside, process), ...options.definition }),
+      definition: edit({ ...serialJob(world.outside, world.world.connectorsFor(process)), ...options.definition }),
       settings: {},
       store: simulatedStore(world.store, process, truth),
       runtime: process.runtime,

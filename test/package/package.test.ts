@@ -61,6 +61,18 @@ export default defineJob({
 })
 `
 
+const SIMULATED = `
+import { simulate, type Simulated } from 'sluice/simulation'
+
+export const tried: Promise<Simulated> = simulate(({ source, sink }) =>
+  defineJob({
+    id: 'simulated',
+    build: (flow) => flow.source('numbers', source([1, 2, 3])).map('twice', (one) => one * 2).sink('out', sink()),
+  }),
+)
+console.log((await tried).lives)
+`
+
 function sluice(...argv: readonly string[]) {
   return spawnSync(process.execPath, [join(installed, 'bin/sluice.mjs'), ...argv], {
     cwd: user,
@@ -86,7 +98,7 @@ test('its command starts workers that run the same package', () => {
 })
 
 test('its types fit a strict project', () => {
-  writeFileSync(join(user, 'typed.ts'), JOB)
+  writeFileSync(join(user, 'typed.ts'), JOB + SIMULATED)
   const compilerOptions = {
     strict: true,
     module: 'nodenext',
@@ -99,6 +111,11 @@ test('its types fit a strict project', () => {
   writeFileSync(join(user, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['typed.ts'] }))
   const { status, stdout } = spawnSync(join(tools, 'tsc'), ['-p', user], { encoding: 'utf8' })
   expect({ status, stdout }).toEqual({ status: 0, stdout: '' })
+})
+
+test('a job is simulated with nothing but what is installed', () => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(user, 'typed.ts')], { encoding: 'utf8' })
+  expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '50\n', stderr: '' })
 })
 
 test('everything it exports can be imported', () => {
@@ -127,7 +144,7 @@ test('every package that it imports is one that it asks for', () => {
   expect(new Set(imported.map((name) => name.split('/')[0]))).toEqual(new Set(asked))
 })
 
-test('it holds what runs and what is read, and nothing of our tests but the conformance suites', () => {
+test('it holds what runs and what is read, and nothing of our tests but the conformance suites and the simulation', () => {
   const files = readdirSync(installed, { recursive: true, encoding: 'utf8' })
   expect(readdirSync(installed).toSorted()).toEqual([
     'CHANGELOG.md',
@@ -138,5 +155,5 @@ test('it holds what runs and what is read, and nothing of our tests but the conf
     'package.json',
   ])
   expect(files.filter((file) => /(?<!\.d)\.ts$/.test(file))).toEqual([])
-  expect(readdirSync(join(installed, 'dist/test'))).toEqual(['conformance'])
+  expect(readdirSync(join(installed, 'dist/test')).toSorted()).toEqual(['conformance', 'simulation'])
 })

@@ -1,7 +1,7 @@
 /** Lives until one is found that violates something: what a checker says of a mutant. Loaded once for each mutant. */
-import { live, type Plan } from './life.ts'
-import type { Strike } from './process.ts'
-import { planOf } from './random-plan.ts'
+import { live } from './life.ts'
+import { parallelJob } from './parallel-job.ts'
+import { NO_FAULTS, planOf, type Plan, type Strike } from './plan.ts'
 
 interface Found {
   readonly lives: number
@@ -13,7 +13,7 @@ export async function hunt(mostLives: number): Promise<Found> {
   for await (const plan of plans()) {
     if (lives >= mostLives) break
     lives += 1
-    const [violation] = (await live(plan)).violations
+    const [violation] = (await live(plan, parallelJob(plan.seed))).violations
     if (violation !== undefined) return { lives, violation }
   }
   return { lives, violation: undefined }
@@ -21,24 +21,21 @@ export async function hunt(mostLives: number): Promise<Found> {
 
 async function* plans(): AsyncGenerator<Plan> {
   yield* simplePlans(1, 6)
-  yield* appearingPlans()
   yield* sweeperPlans()
   yield* simplePlans(7, Number.POSITIVE_INFINITY)
 }
 
 function* simplePlans(from: number, to: number): Generator<Plan> {
   for (let seed = from; seed <= to; seed += 1) {
-    yield { seed, strikes: [{ effect: 24 + ((seed * 13) % 75), moment: 'after', kind: 'kill' }] }
+    const strikes: readonly Strike[] = [{ effect: 60 + ((seed * 37) % 140), moment: 'after', kind: 'kill' }]
+    yield { seed, processes: [{ strikes }] }
     yield planOf(seed)
-  }
-}
-
-/** Splits appear while the job runs, in one task and in several. */
-function* appearingPlans(): Generator<Plan> {
-  const appearing = { c: { length: 13, behind: 1 }, d: { length: 7, behind: 3 } }
-  for (let seed = 1; seed <= 4; seed += 1) {
-    const strikes = [{ effect: 70 + seed * 17, moment: 'after', kind: 'kill' }] as const
-    yield { seed, strikes, appearing, parallelisms: [seed, 1] }
+    // What is said is slower than what is read; of some checkpoints too slow.
+    const slow = seed % 2 === 0 ? { slow: 0.03, slowMs: 150 } : {}
+    const rates = { ...NO_FAULTS, controlMs: 30, dataMs: 0.3, duplicates: 0.3, ...slow }
+    yield { seed, processes: [{ parallelism: 2, placement: 'apart', strikes: [] }], rates }
+    // Commits are behind.
+    yield { seed, processes: [{ parallelism: 2, placement: 'here', strikes }], rates: { ...NO_FAULTS, sink: 0.4 } }
   }
 }
 
@@ -48,8 +45,8 @@ export async function* sweeperPlans(): AsyncGenerator<Plan> {
   for (const [index, name] of effects.entries()) {
     if (!/^store\.(list|delete) job\/blob\//.test(name)) continue
     for (const moment of ['before', 'after'] as const) {
-      for (const wakeAfter of [56, 60, 64, 68, 80]) {
-        yield { seed: 5, strikes: [crash, { effect: index + 1, moment, kind: 'pause' }], wakeAfter }
+      for (const wakeAfter of [120, 130, 140, 150, 170]) {
+        yield planAfter(crash, [{ effect: index + 1, moment, kind: 'pause' }], wakeAfter)
       }
     }
   }
@@ -57,10 +54,20 @@ export async function* sweeperPlans(): AsyncGenerator<Plan> {
 
 /** A crash after which the next start finds a blob to sweep away. */
 async function crashThatLeavesDebris(): Promise<{ crash: Strike; effects: readonly string[] }> {
-  for (let effect = 60; effect <= 160; effect += 1) {
+  for (let effect = 100; effect <= 250; effect += 3) {
     const crash = { effect, moment: 'before', kind: 'kill' } as const
-    const effects = (await live({ seed: 5, strikes: [crash] })).effects[1] ?? []
-    if (effects.some((name) => name.startsWith('store.delete job/blob/'))) return { crash, effects }
+    const effects = (await live(planAfter(crash, []), parallelJob(5))).effects[1] ?? []
+    const deletes = effects.filter((name) => name.startsWith('store.delete job/blob/')).length
+    if (deletes > 0) return { crash, effects }
   }
   throw new Error('no crash leaves a blob behind: there is no sweep to be paused')
+}
+
+function planAfter(crash: Strike, strikes: readonly Strike[], wakeAfter?: number): Plan {
+  const processes = [[crash], strikes, []].map((mine) => ({
+    parallelism: 2,
+    placement: 'together' as const,
+    strikes: mine,
+  }))
+  return { seed: 5, processes, ...(wakeAfter === undefined ? {} : { wakeAfter }) }
 }

@@ -1,50 +1,27 @@
 /**
- * The life of a job over several processes, replayed from a seed and a plan: each process is struck where the plan says, the next one
- * starts, until the job has finished. Then everything is compared, and what was paused is woken and must hurt nothing.
+ * The life of a job over several processes, replayed from a plan: each process is struck where the plan says, the next one starts, at
+ * another parallelism, until the job has finished. Then everything is compared, and what was paused is woken and must hurt nothing.
  */
 import { memoryStore } from '../../checkpoint-store/memory.ts'
 import { FencedError, InDoubtError, messageOf, RetryableError } from '../../engine/api/index.ts'
-import { CheckpointRequests } from '../../engine/coordinator/checkpoint-requests.ts'
-import { runJob, type RunEnd } from '../../engine/coordinator/run-job.ts'
-import { compare, POLICY, simulatedJob, type Outside } from './job-under-simulation.ts'
-import { NO_FAULTS, SimulatedProcess, type Rates, type Strike } from './process.ts'
-import { Service } from './simulated-sink.ts'
-import { Inputs, type Appearing } from './simulated-source.ts'
-import { simulatedStore } from './simulated-store.ts'
-import { Truth } from './truth.ts'
+import type { RestartStrategy } from '../../engine/checkpoint/restart.ts'
+import { NO_FAULTS, placeOf, type Plan } from './plan.ts'
+import { SimulatedProcess } from './process.ts'
+import { Running } from './running.ts'
 import { VirtualTime } from './virtual-time.ts'
-
-export interface Plan {
-  readonly seed: number
-  /** One for each process; after the last one, processes run without a strike. */
-  readonly strikes: readonly (Strike | undefined)[]
-  readonly rates?: Rates
-  /** A paused process is woken after this many effects of its successor; left out: when the job is over. */
-  readonly wakeAfter?: number
-  /** Between processes the wall clock jumps by this; with `jumpsAtEffects` there and back at every effect. */
-  readonly wallJumpMs?: number
-  readonly jumpsAtEffects?: boolean
-  /** Splits that appear while the job runs. */
-  readonly appearing?: Appearing
-  /** Of each process in turn; default 1. */
-  readonly parallelisms?: readonly number[]
-  /** What people ask for, each once its process has had so many effects. */
-  readonly asks?: readonly Ask[]
-}
-
-export interface Ask {
-  readonly process: number
-  readonly effect: number
-  readonly what: 'stop' | 'cancel' | 'checkpoint'
-}
+import { World, type Subject } from './world.ts'
 
 export interface Report {
   readonly violations: readonly string[]
+  /** Comparisons that were made. */
   readonly facts: number
   /** Strikes that hit. */
   readonly fired: number
-  readonly paused: number
+  /** Processes and workers that were paused, or had lost their coordinator, and went on beside their successors. */
+  readonly woken: number
   readonly faults: number
+  /** Messages between coordinator and workers that came twice. */
+  readonly repeated: number
   /** In-process restarts. */
   readonly restarts: number
   /** Checkpoints that were declined or timed out. */
@@ -54,178 +31,136 @@ export interface Report {
   readonly answered: number
   readonly completed: number
   readonly processes: number
+  /** Processes that went on at another parallelism than the one before. */
+  readonly rescales: number
+  /** Timers that were fired. */
+  readonly steps: number
   /** Names of the effects of each process. */
   readonly effects: readonly (readonly string[])[]
+  /** By sink. */
+  readonly visible: Readonly<Record<string, readonly unknown[]>>
 }
 
 const MOST_PROCESSES = 30
-const HOLDER = { bootId: 'boot', netNamespace: 'net', pid: 1, host: 'here' }
+const RESTART: RestartStrategy = { kind: 'fixed-delay', attempts: Number.POSITIVE_INFINITY, delayMs: 5 }
 
-export async function live(plan: Plan): Promise<Report> {
-  const life = new Life(plan)
+export async function live(plan: Plan, subject: Subject, restart = RESTART): Promise<Report> {
+  const life = new Life(plan, subject, restart)
   await life.run()
   return life.report()
 }
 
-interface Running {
-  readonly process: SimulatedProcess
-  readonly stop: AbortController
-  readonly cancel: AbortController
-  readonly requests: CheckpointRequests
-  readonly asks: Ask[]
-  end: RunEnd | undefined
-  error: unknown
-}
-
 class Life {
   readonly #plan: Plan
+  readonly #subject: Subject
+  readonly #restart: RestartStrategy
   readonly #time = new VirtualTime()
-  readonly #outside: Outside
+  readonly #world: World
   readonly #store = memoryStore()
   readonly #all: Running[] = []
+  #answered = 0
+  #woken = 0
 
-  constructor(plan: Plan) {
+  constructor(plan: Plan, subject: Subject, restart: RestartStrategy) {
     this.#plan = plan
-    const truth = new Truth('job', POLICY)
-    truth.onStarted = ({ holder }) => {
+    this.#subject = subject
+    this.#restart = restart
+    const nobody = new SimulatedProcess(this.#time, { number: 0, seed: 0, rates: NO_FAULTS, jumpMs: 0, strikes: [] })
+    const { id } = subject.job(new World('', {}).connectorsFor(nobody))
+    this.#world = new World(id, subject)
+    this.#world.truth.onStarted = ({ holder }) => {
       for (const { process } of this.#all) {
-        if (process.state !== 'dead' && holder.socket !== `socket ${process.number}`) process.isZombie = true
+        if (holder.socket === `socket ${process.number}`) continue
+        for (const one of [process, ...process.workers]) if (one.state !== 'dead') one.isZombie = true
       }
     }
-    truth.leftovers = () => [...this.#outside.plain.leftovers(), ...this.#outside.counts.leftovers()]
-    this.#outside = {
-      truth,
-      inputs: new Inputs({ a: 17, b: 11 }, plan.appearing),
-      plain: new Service('plain', truth),
-      counts: new Service('counts', truth),
-    }
-    const isAlone = (plan.parallelisms ?? [1]).every((one) => one === 1)
-    this.#outside.plain.isAlone = this.#outside.counts.isAlone = isAlone
   }
 
   async run(): Promise<void> {
-    const { truth } = this.#outside
+    const { truth } = this.#world
     while (this.#all.length < MOST_PROCESSES) {
       const running = this.#start(this.#plan)
       const isWithin = await this.#time.run(() => this.#isOver(running))
-      compare(this.#outside, false)
+      this.#subject.compare(this.#world, false)
       if (!isWithin) {
-        truth.expect(false, () => `process ${running.process.number} hangs; its last words: ${lastWords(running)}`)
+        truth.expect(false, () => `process ${running.process.number} hangs; its last words: ${running.lastWords}`)
         return
       }
-      if (running.end?.state === 'FINISHED' || running.end?.state === 'ALREADY_FINISHED') break
-      if (running.end?.state === 'STOPPED' || running.end?.state === 'CANCELED') this.#checkEnd(running)
-      else if (running.end !== undefined) {
-        const { end } = running
-        truth.expect(false, () => `the job ends ${end.state}: ${end.state === 'FAILED' ? end.reason : ''} (C7)`)
+      const { end } = running
+      if (end?.state === 'FINISHED' || end?.state === 'ALREADY_FINISHED') break
+      if (end?.state === 'STOPPED' || end?.state === 'CANCELED') this.#checkEnd(running)
+      else if (end !== undefined || !isExpected(running)) {
+        const why = end === undefined ? messageOf(running.error) : reasonOf(end)
+        truth.expect(false, () => `the job ends ${end?.state ?? 'with an error'}: ${why} (C7)`)
         return
       }
       this.#time.jump(this.#plan.wallJumpMs ?? 0)
     }
-    compare(this.#outside, true)
+    this.#subject.compare(this.#world, true)
     await this.#wakeAll()
     await this.#again()
   }
 
   report(): Report {
-    const { truth } = this.#outside
+    const { truth, services } = this.#world
     const processes = this.#all.map((one) => one.process)
+    const sum = (of: (one: Running) => number): number => this.#all.reduce((total, one) => total + of(one), 0)
+    const places = processes.map(({ number }) => placeOf(this.#plan, number).parallelism)
     return {
       violations: truth.violations,
       facts: truth.facts,
-      fired: processes.filter((one, index) => this.#plan.strikes[index] !== undefined && one.state !== 'running')
-        .length,
-      paused: this.#paused,
-      restarts: this.#restarts,
-      unsuccessful: processes.reduce((sum, one) => sum + one.unsuccessful, 0),
+      fired: sum(({ process }) => process.fired),
+      woken: this.#woken,
+      restarts: sum(({ restarts }) => restarts),
+      unsuccessful: sum(({ process }) => process.unsuccessful),
       jumps: this.#time.jumps,
-      answered: this.#answered,
-      faults: processes.reduce((sum, one) => sum + one.faults, 0),
+      answered: this.#answered + sum(({ answered }) => answered),
+      faults: sum(({ process }) => process.faults),
+      repeated: sum(({ process }) => process.repeated),
       completed: truth.completed,
       processes: processes.length,
+      rescales: places.filter((one, index) => index > 0 && one !== places[index - 1]).length,
+      steps: this.#time.steps,
       effects: processes.map((one) => one.effects),
+      visible: Object.fromEntries([...services].map(([sink, { visible }]) => [sink, visible])),
     }
   }
 
-  #answered = 0
-  #paused = 0
-  #restarts = 0
-
   #start(plan: Plan | undefined): Running {
     const number = this.#all.length + 1
-    const strike = plan?.strikes[number - 1]
+    const mine = plan?.processes[number - 1]
     const process = new SimulatedProcess(this.#time, {
       number,
       seed: this.#plan.seed * 1_000 + number,
       rates: plan?.rates ?? NO_FAULTS,
       jumpMs: this.#plan.jumpsAtEffects === true ? (this.#plan.wallJumpMs ?? 0) : 0,
-      ...(strike === undefined ? {} : { strike }),
+      strikes: mine?.strikes ?? [],
     })
-    const running: Running = {
+    const running = new Running({
       process,
-      stop: new AbortController(),
-      cancel: new AbortController(),
-      requests: new CheckpointRequests(),
-      asks: [...(plan?.asks ?? [])].filter((ask) => ask.process === number),
-      end: undefined,
-      error: undefined,
-    }
+      subject: this.#subject,
+      world: this.#world,
+      store: this.#store,
+      ...placeOf(this.#plan, number),
+      restart: this.#restart,
+      asks: mine?.asks ?? [],
+      others: [...this.#all],
+    })
     this.#all.push(running)
-    this.#runJob(running).then(
-      (end) => {
-        running.end = end
-      },
-      (error: unknown) => {
-        running.error = error
-      },
-    )
     return running
   }
 
-  #runJob({ process, stop, cancel, requests }: Running): Promise<RunEnd> {
-    const { truth } = this.#outside
-    const others = this.#all.map((one) => one.process).filter((one) => one !== process)
-    return runJob({
-      definition: simulatedJob(this.#outside, process),
-      settings: {},
-      store: simulatedStore(this.#store, process, truth),
-      runtime: process.runtime,
-      baseDirectory: '.',
-      parallelism: this.#parallelismOf(process.number),
-      codeIdentity: 'code',
-      holder: { ...HOLDER, socket: `socket ${process.number}` },
-      isHolderAlive: (holder) => {
-        const other = others.find((one) => `socket ${one.number}` === holder.socket)
-        return Promise.resolve(other !== undefined && other.state !== 'dead' && !this.#hasEnded(other))
-      },
-      takeOver: others.some((one) => one.state === 'paused' || one.state === 'running'),
-      stopSignal: stop.signal,
-      cancelSignal: cancel.signal,
-      requests,
-      onEvent: (event) => {
-        if (event.kind === 'restarting') this.#restarts += 1
-        if (event.kind === 'running') truth.generations.set(process.number, event.generation)
-      },
-    })
-  }
-
-  #parallelismOf(number: number): number {
-    const { parallelisms = [1] } = this.#plan
-    return parallelisms[number % parallelisms.length] ?? 1
-  }
-
-  #hasEnded(process: SimulatedProcess): boolean {
-    const running = this.#all.find((one) => one.process === process)
-    return running?.end !== undefined || running?.error !== undefined
-  }
-
-  /** Ended, broken off, dead or paused; on the way, a paused predecessor may be woken. */
+  /** Ended, broken off, dead or paused; on the way, a paused predecessor or worker may be woken. */
   #isOver(running: Running): boolean {
     const { process } = running
-    if (process.effects.length >= (this.#plan.wakeAfter ?? Number.POSITIVE_INFINITY)) {
-      for (const one of this.#all) if (one !== running) this.#wake(one)
+    const { length } = process.effects
+    if (length >= (this.#plan.wakeAfter ?? Number.POSITIVE_INFINITY)) {
+      for (const one of this.#all) if (one !== running) this.#wake(one.process)
     }
-    this.#ask(running)
+    if (process.state === 'running') {
+      for (const worker of process.workers) if (length >= worker.wakeAt) this.#wake(worker)
+    }
+    running.ask()
     if (running.end !== undefined) return true
     if (running.error === undefined) return process.state !== 'running'
     // Its process exits: whatever it still has under way does not happen.
@@ -233,28 +168,10 @@ class Life {
     return true
   }
 
-  #ask({ process, stop, cancel, requests, asks }: Running): void {
-    const [next] = asks
-    if (next === undefined || process.effects.length < next.effect) return
-    asks.shift()
-    if (next.what === 'stop') return stop.abort(new Error('stopped by the plan'))
-    if (next.what === 'cancel') return cancel.abort(new Error('canceled by the plan'))
-    void requests.request('committed').then((outcome) => {
-      this.#answered += 1
-      if (outcome.kind === 'not-completed') return
-      const { truth, plain, counts } = this.#outside
-      for (const [name, { checkpoint }] of truth.held) {
-        if (checkpoint > outcome.checkpoint) continue
-        const isOpen = [plain, counts].some((service) => service.transactions.get(name)?.state === 'prepared')
-        truth.expect(!isOpen, () => `${outcome.checkpoint} is said to be committed, but ${name} is not`)
-      }
-    })
-  }
-
   /** After a stop nothing is due; after a cancel it may be, and then the log still names what may be left. */
   #checkEnd(running: Running): void {
     this.#answered += 1
-    const { truth } = this.#outside
+    const { truth } = this.#world
     const state = running.end?.state
     const { newest } = truth
     truth.expect(newest?.end?.state === state, () => `the run says ${state}, the log ${newest?.end?.state}`)
@@ -265,54 +182,66 @@ class Life {
     truth.expect(!isDue || (newest?.unclean.length ?? 0) > 0, () => 'commits are due, but all scopes are called clean')
   }
 
-  #wake(one: Running): void {
-    if (one.process.state !== 'paused') return
-    this.#paused += 1
-    one.process.wake()
+  #wake(process: SimulatedProcess): void {
+    const paused = [process, ...(process.isWorker ? [] : process.workers)].filter(({ state }) => state === 'paused')
+    this.#woken += paused.length
+    process.wake()
   }
 
   /** Zombies go on when all is over; nothing that is visible may change, and they must come to their end. */
   async #wakeAll(): Promise<void> {
-    const { truth, plain, counts } = this.#outside
-    const before = plain.visible.length + counts.visible.length
+    const { truth } = this.#world
+    const before = this.#world.visible
     for (const one of this.#all) {
-      this.#wake(one)
-      const isOver = (): boolean => one.process.state === 'dead' || one.end !== undefined || one.error !== undefined
-      const ended = await this.#time.run(isOver)
-      truth.expect(ended, () => `process ${one.process.number} hangs after it was woken: ${lastWords(one)}`)
-      if (one.process.isZombie) {
+      const { process } = one
+      this.#wake(process)
+      const ended = await this.#time.run(() => {
+        // It may be struck again.
+        this.#wake(process)
+        return process.state === 'dead' || one.hasEnded
+      })
+      truth.expect(ended, () => `process ${process.number} hangs after it was woken: ${one.lastWords}`)
+      if (process.isZombie) {
         // Killed before it knew, there is no error.
-        const isFenced = one.error === undefined || one.error instanceof FencedError || isUnavailable(one.error)
-        truth.expect(isFenced, () => `process ${one.process.number} ends with ${messageOf(one.error)}`)
+        const isFenced = one.error === undefined || isExpected(one)
+        truth.expect(isFenced, () => `process ${process.number} ends with ${messageOf(one.error)}`)
       }
-      one.process.kill()
+      // Workers that have lost it come to their end by themselves.
+      await this.#time.run(() => false)
+      process.kill()
     }
-    const after = plain.visible.length + counts.visible.length
+    const after = this.#world.visible
     truth.expect(after === before, () => `${after - before} records became visible after the end (C3)`)
   }
 
   /** One more run has nothing to do, and nothing is left outside or in the store but what the newest entry names. */
   async #again(): Promise<void> {
-    const { truth, plain, counts } = this.#outside
+    const { truth, services } = this.#world
     const last = this.#start(undefined)
     const isWithin = await this.#time.run(() => this.#isOver(last))
     truth.expect(isWithin && last.end?.state === 'ALREADY_FINISHED', () => `run once more it says ${last.end?.state}`)
-    if (this.#paused > 0) return
-    for (const service of [plain, counts]) {
-      const left = [...service.transactions.keys()]
-      truth.expect(left.length === 0, () => `left in ${service.sink}: ${left.join(', ')}`)
-    }
     const { newest } = truth
     truth.expect(newest?.kind === 'ended', () => `the last entry is ${newest?.kind}`)
+    // What was woken may have left something that nobody looks for.
+    if (this.#all.some(({ process }) => process.isZombie || process.workers.some(({ isZombie }) => isZombie))) return
+    for (const service of services.values()) {
+      const left = [...service.transactions].map(([name, { state }]) => `${name} (${state})`)
+      truth.expect(left.length === 0, () => `left in ${service.sink}: ${left.join(', ')}`)
+    }
     truth.expect(newest?.unclean.length === 0, () => `${newest?.unclean.length} scopes are unclean at the end`)
   }
 }
 
-/** It could not read or write the store before it had a part in the job, or could not know what became of an append. */
-function isUnavailable(error: unknown): boolean {
-  return error instanceof RetryableError || error instanceof InDoubtError
+function reasonOf(end: NonNullable<Running['end']>): string {
+  return 'reason' in end ? end.reason : ''
 }
 
-function lastWords(running: Running): string {
-  return `${running.process.effects.slice(-5).join(', ')}; ${running.process.log.slice(-3).join(' | ')}`
+/** Fenced; or it could not read or write the store before it had a part in the job, or could not know what became of an append. */
+function isExpected({ error }: Running): boolean {
+  return (
+    error === undefined ||
+    error instanceof FencedError ||
+    error instanceof RetryableError ||
+    error instanceof InDoubtError
+  )
 }

@@ -8,7 +8,7 @@ import type { hunt as Hunt } from './hunt.ts'
 import { MUTANTS } from './mutants.ts'
 
 const ROOT = new URL('../../', import.meta.url).href
-const MOST_LIVES = 120
+const MOST_LIVES = 200
 const applied = new Set<string>()
 
 registerHooks({

@@ -3,7 +3,8 @@
  * notes what breaks an invariant, at the moment it happens.
  */
 import { decodeLogEntry, type LogEntry, type RetainedCheckpoint } from '../../engine/checkpoint/log-entry.ts'
-import type { Manifest } from '../../engine/checkpoint/manifest.ts'
+import { blobsOf, type Manifest } from '../../engine/checkpoint/manifest.ts'
+import { preparedIn } from './cut.ts'
 
 export interface Limits {
   readonly maxUncommittedEpochs: number
@@ -27,8 +28,12 @@ export class Truth {
   readonly held = new Map<string, Held>()
   /** A generation has started: every other process that still runs is a zombie from now on. */
   onStarted: (entry: LogEntry) => void = () => undefined
+  /** Its entry is durable, and what it holds is in `held`. */
+  onCompleted: (manifest: Manifest) => void = () => undefined
   completed = 0
   readonly #limits: Limits
+  /** Files are written once. */
+  readonly #manifests = new Map<string, Manifest>()
   #newestCompleted = 0
 
   constructor(job: string, limits: Limits) {
@@ -61,6 +66,9 @@ export class Truth {
   /** Names opened or prepared outside that no completed checkpoint holds, and whose process is dead. */
   leftovers: () => readonly { readonly sink: string; readonly name: string }[] = () => []
 
+  /** Is a transaction of this name durable at the sink? */
+  isPrepared: (sink: string, name: string) => boolean = () => true
+
   /** Newest generation that a process started. */
   readonly generations = new Map<number, number>()
 
@@ -70,9 +78,7 @@ export class Truth {
 
   referredKeys(entry: LogEntry): ReadonlySet<string> {
     const keys = entry.retained.flatMap((one) => {
-      const blobs = this.#manifestOf(one)?.operators.flatMap((operator) =>
-        (operator.state?.blobs ?? []).map((blob) => blob.key),
-      )
+      const blobs = this.#manifestOf(one)?.operators.flatMap((operator) => blobsOf(operator).map((blob) => blob.key))
       return [...('key' in one ? [one.key] : []), ...(blobs ?? [])]
     })
     return new Set(keys)
@@ -96,7 +102,12 @@ export class Truth {
     if ('inline' in one) return one.inline
     const bytes = this.files.get(one.key)
     this.expect(bytes !== undefined, () => `the manifest ${one.key} of checkpoint ${one.checkpoint} is missing (C2)`)
-    return bytes === undefined ? undefined : (JSON.parse(new TextDecoder().decode(bytes)) as Manifest)
+    if (bytes === undefined) return undefined
+    const known = this.#manifests.get(one.key)
+    if (known !== undefined) return known
+    const manifest = JSON.parse(new TextDecoder().decode(bytes)) as Manifest
+    this.#manifests.set(one.key, manifest)
+    return manifest
   }
 
   #appended(entry: LogEntry): void {
@@ -130,14 +141,13 @@ export class Truth {
     for (const key of this.referredKeys(entry)) {
       this.expect(this.files.has(key), () => `checkpoint ${checkpoint} refers to ${key}, which is not there (C4)`)
     }
-    for (const operator of manifest.operators) {
-      for (const stored of operator.committables ?? []) {
-        const { name } = JSON.parse(Buffer.from(stored.bytes, 'base64').toString()) as { readonly name: string }
-        const other = this.held.get(name)
-        this.expect(other === undefined, () => `${name} is held by checkpoints ${other?.checkpoint} and ${checkpoint}`)
-        this.held.set(name, { sink: operator.operator, checkpoint })
-      }
+    for (const { sink, name } of preparedIn(manifest)) {
+      const other = this.held.get(name)
+      this.expect(other === undefined, () => `${name} is held by checkpoints ${other?.checkpoint} and ${checkpoint}`)
+      this.held.set(name, { sink, checkpoint })
+      this.expect(this.isPrepared(sink, name), () => `${checkpoint} completes, but ${name} is not prepared (C4)`)
     }
+    this.onCompleted(manifest)
   }
 
   #nothingDropped(entry: LogEntry, before: LogEntry | undefined): void {
@@ -171,6 +181,7 @@ export class Truth {
     this.expect(entry.retained.length <= most, () => `entry ${entry.seq} retains ${entry.retained.length} (C8)`)
     this.expect(entry.failures.length <= 10, () => `entry ${entry.seq} keeps ${entry.failures.length} failures (C8)`)
     const { unclean } = entry
-    this.expect(unclean.length <= 8, () => `entry ${entry.seq} names ${unclean.length} unclean scopes (C8)`)
+    const sinks = new Set(unclean.map(({ operator }) => operator)).size
+    this.expect(unclean.length <= 4 * sinks, () => `entry ${entry.seq} names ${unclean.length} unclean scopes (C8)`)
   }
 }

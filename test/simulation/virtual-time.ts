@@ -3,20 +3,26 @@
  * that follows from it happen before the next one. So a seed replays.
  */
 
-interface Timer {
+export interface Timer {
+  /** `waiting`: whose it is was paused, and is asked again once somebody was woken. `gone`: it never fires. */
+  state(): 'due' | 'waiting' | 'gone'
+  fire(): void
+}
+
+interface Pending extends Timer {
   readonly atMs: number
   readonly order: number
-  /** False: its process is dead, or paused and not to be woken yet. */
-  isDue(): boolean
-  fire(): void
 }
 
 export class VirtualTime {
   #nowMs = 1_000
   #order = 0
-  readonly #timers: Timer[] = []
+  /** A binary heap, earliest first. */
+  readonly #timers: Pending[] = []
+  #waiting: Pending[] = []
   #wallOffsetMs = Date.UTC(2026, 0, 1)
   jumps = 0
+  steps = 0
 
   /** Reading it takes a little time, so that work without any wait comes to its end, too. */
   monotonicMs(): number {
@@ -34,34 +40,83 @@ export class VirtualTime {
     this.#wallOffsetMs += byMs
   }
 
-  after(delayMs: number, timer: Pick<Timer, 'isDue' | 'fire'>): void {
+  /** When it will be, for what must not overtake another timer. */
+  after(delayMs: number, timer: Timer, notBeforeMs = 0): number {
     this.#order += 1
-    this.#timers.push({ ...timer, atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order })
+    const atMs = Math.max(notBeforeMs, this.#nowMs + Math.max(0, delayMs))
+    this.#push({ state: () => timer.state(), fire: () => timer.fire(), atMs, order: this.#order })
+    return atMs
+  }
+
+  /** Somebody was woken: timers that waited for that may be due. */
+  woken(): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const timer of waiting) this.#push(timer)
   }
 
   /** Fires timers until `isOver`. False: nothing was left to happen, or `maxSteps` did not suffice. */
-  async run(isOver: () => boolean, maxSteps = 30_000): Promise<boolean> {
+  async run(isOver: () => boolean, maxSteps = 60_000): Promise<boolean> {
+    let isIdle = false
     for (let step = 0; step < maxSteps; step += 1) {
       await settle()
       if (isOver()) return true
       const next = this.#takeNext()
-      if (next === undefined) return false
+      // Whoever was asked whether it is over may have woken somebody.
+      if (next === undefined && isIdle) return false
+      isIdle = next === undefined
+      if (next === undefined) continue
+      this.steps += 1
       this.#nowMs = Math.max(this.#nowMs, next.atMs)
       next.fire()
     }
     return false
   }
 
-  #takeNext(): Timer | undefined {
-    let best: Timer | undefined
-    for (const timer of this.#timers) {
-      if (!timer.isDue()) continue
-      if (best === undefined || timer.atMs < best.atMs || (timer.atMs === best.atMs && timer.order < best.order))
-        best = timer
+  #takeNext(): Pending | undefined {
+    for (let next = this.#pop(); next !== undefined; next = this.#pop()) {
+      const state = next.state()
+      if (state === 'due') return next
+      if (state === 'waiting') this.#waiting.push(next)
     }
-    if (best !== undefined) this.#timers.splice(this.#timers.indexOf(best), 1)
-    return best
+    return undefined
   }
+
+  #push(timer: Pending): void {
+    const heap = this.#timers
+    let index = heap.length
+    heap.push(timer)
+    while (index > 0) {
+      const parent = (index - 1) >> 1
+      const above = heap[parent]
+      if (above === undefined || isBefore(above, timer)) break
+      heap[index] = above
+      index = parent
+    }
+    heap[index] = timer
+  }
+
+  #pop(): Pending | undefined {
+    const heap = this.#timers
+    const first = heap[0]
+    const last = heap.pop()
+    if (first === undefined || last === undefined || heap.length === 0) return first
+    let index = 0
+    for (;;) {
+      const left = heap[2 * index + 1]
+      const right = heap[2 * index + 2]
+      const least = left !== undefined && right !== undefined && isBefore(right, left) ? right : left
+      if (least === undefined || isBefore(last, least)) break
+      heap[index] = least
+      index = least === left ? 2 * index + 1 : 2 * index + 2
+    }
+    heap[index] = last
+    return first
+  }
+}
+
+function isBefore(a: Pending, b: Pending): boolean {
+  return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order)
 }
 
 /** All promise reactions have run. */
