@@ -58,7 +58,7 @@ export interface Report {
   readonly effects: readonly (readonly string[])[]
 }
 
-const MOST_PROCESSES = 30
+const MOST_PROCESSES = 100
 const HOLDER = { bootId: 'boot', netNamespace: 'net', pid: 1, host: 'here' }
 
 export async function live(plan: Plan): Promise<Report> {
