@@ -76,7 +76,11 @@ export class Discovery implements AsyncDisposable {
       if (known.isOver) return
       const discovered = await this.#discover(node, known)
       if (signal.aborted) return
-      for (const message of known.deal(discovered)) tell(message)
+      for (const message of known.deal(discovered)) {
+        const { subtask, splits } = message
+        runtime.logger.info(`source "${node.id}" has new splits`, { subtask, count: splits.length })
+        tell(message)
+      }
     }
   }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterAll, describe, expect, test } from 'vitest'
 import { json, type Polled, type Source, type SourceReader } from '../../engine/api/index.ts'
-import { csv, fileSource } from '../../sources/file/source.ts'
+import { csv, fileSource, type FilePosition, type FileSplit } from '../../sources/file/source.ts'
 import { generatorSource, type GeneratorPosition, type GeneratorSplit } from '../../sources/generator/source.ts'
 import { sourceChecks, testSource, untyped, type AnySourceUnderTest } from '../conformance/source.ts'
 
@@ -294,6 +294,29 @@ describe('the checks find seeded mistakes', () => {
       ).toHaveLength(1)
     })
   }
+
+  type AddingReader = SourceReader<{ index: number }, FileSplit, FilePosition>
+  test.each<[string, (sound: AddingReader) => AddingReader['addSplits']]>([
+    ['takes none', () => undefined],
+    ['takes each twice', (sound) => async (splits) => sound.addSplits?.([...splits, ...splits])],
+  ])('a reader that is given new splits and %s (F32)', async (_, addSplits) => {
+    const source = fileSource({ path: '*.jsonl', decode: json<{ index: number }>(), follow: true, blockBytes: 200 })
+    const createReader: typeof source.createReader = async (context) => {
+      const sound = await source.createReader(context)
+      return {
+        assign: (splits) => sound.assign(splits),
+        addSplits: addSplits(sound),
+        poll: (signal) => sound.poll(signal),
+        [Symbol.asyncDispose]: () => sound[Symbol.asyncDispose](),
+      } as AddingReader
+    }
+    const isIt = ([name]: readonly [string, unknown]): boolean => name.includes('added between two polls')
+    const check = Object.entries(sourceChecks).find(isIt)?.[1]
+    const records = fileRecords - 1
+    const open = (): typeof source => ({ ...source, createReader })
+    const failed = check?.(untyped({ baseDirectory: directory, records, isEndless: true, open }))
+    await expect(failed).rejects.toThrow(/addSplits|added one by one/)
+  })
 
   test('positions that run ahead of the batch (F35)', async () => {
     expect((await failing(live)).filter((name) => name.includes('F35'))).toHaveLength(1)
