@@ -1,9 +1,13 @@
 /** What leaves a task: with credit, without it, and when nobody wants it any more. */
 import { expect, test } from 'vitest'
 import { parseOperatorId, TerminalError } from '../../engine/api/index.ts'
+import { ChainGuard } from '../../engine/operators/chain-guard.ts'
 import type { ExchangeEdge } from '../../engine/operators/exchange-edge.ts'
-import type { ChannelWriter } from '../../engine/task/channel.ts'
+import { ChannelQueue, type ChannelWriter } from '../../engine/task/channel.ts'
 import { OutputPort } from '../../engine/task/output-port.ts'
+import { Pusher } from '../../engine/task/pusher.ts'
+import { Turns } from '../../engine/task/turns.ts'
+import { runtime } from './attempt.ts'
 import { turns } from './lives.ts'
 
 /** With one record for each of so many subtasks. */
@@ -34,4 +38,22 @@ test('records that no channel takes are one failure, also where one of the chann
   await turns(3)
   process.off('unhandledRejection', listen)
   expect(rejections).toEqual([])
+})
+
+test('a task that was halted while it was being opened waits for no channel', async () => {
+  const halt = new AbortController()
+  halt.abort(new Error('the attempt is over'))
+  const pusher = new Pusher({
+    guard: new ChainGuard(() => undefined),
+    sinks: [],
+    outputs: [new OutputPort(edgeTo(1), [new ChannelQueue(0)])],
+    turns: new Turns(runtime),
+    signal: halt.signal,
+  })
+  let isOver = false
+  void Promise.resolve(pusher.flush(true)).then(() => {
+    isOver = true
+  })
+  await turns(3)
+  expect(isOver).toBe(true)
 })
