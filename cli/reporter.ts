@@ -49,7 +49,14 @@ function eventFields(event: RunEvent): Readonly<Record<string, unknown>> {
         position: one.position,
         ended: one.ended,
       }))
-      return { event: 'completed', checkpoint: event.checkpoint, sourcePositions }
+      const { checkpoint, durationMs, alignedMs } = event
+      return {
+        event: 'completed',
+        checkpoint,
+        durationMs: Math.round(durationMs),
+        alignedMs: Math.round(alignedMs),
+        sourcePositions,
+      }
     }
     case 'restarting': {
       const { restarts, delayMs } = event

@@ -55,6 +55,11 @@ function textOf(found: JobStatus): string {
     ...Object.entries(found.settings).map(([name, value]) => `  setting ${name}: ${value}`),
     `  code: ${found.codeIdentity}`,
     ...(found.failure === undefined ? [] : [`  failure: ${found.failure}`]),
+    ...found.failures.map((one) => `  generation ${one.generation} failed at ${one.at}: ${firstLineOf(one.message)}`),
   ]
   return `${lines.join('\n')}\n`
+}
+
+function firstLineOf(message: string): string {
+  return message.split('\n', 1)[0] ?? ''
 }

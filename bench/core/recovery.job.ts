@@ -11,7 +11,7 @@ export function keyOf(number: number, keys: number): number {
 }
 
 /** The first `keys` numbers as fast as they are taken, the others at a rate from each start on. */
-function numbers(keys: number, ratePerSecond: number): Source<number, typeof SPLIT, number> {
+export function numbers(keys: number, ratePerSecond: number): Source<number, typeof SPLIT, number> {
   return {
     kind: 'numbers',
     guarantee: 'exactly-once',

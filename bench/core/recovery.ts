@@ -58,18 +58,18 @@ export async function measureRecovery(directory: string, keys: number, kills: nu
   }
 }
 
-function lastNumber(output: string): number {
+export function lastNumber(output: string): number {
   const last = visibleFiles(output).at(-1)
   if (last === undefined) return -1
   const lines = readFileSync(join(output, last), 'utf8').trimEnd()
   return Number((JSON.parse(lines.slice(lines.lastIndexOf('\n') + 1)) as [number])[0])
 }
 
-function generationOf(name: string): number {
+export function generationOf(name: string): number {
   return Number(/^part-(\d+)-/.exec(name)?.[1] ?? 0)
 }
 
-function recordsOf(output: string): readonly (readonly [number, number])[] {
+export function recordsOf(output: string): readonly (readonly [number, number])[] {
   return visibleFiles(output).flatMap((name) =>
     readFileSync(join(output, name), 'utf8')
       .split('\n')
@@ -78,7 +78,8 @@ function recordsOf(output: string): readonly (readonly [number, number])[] {
   )
 }
 
-function isRight(records: readonly (readonly [number, number])[], keys: number): boolean {
+/** In the order of their numbers. */
+export function isRight(records: readonly (readonly [number, number])[], keys: number): boolean {
   const counts = new Uint32Array(keys)
   return records.every(([number, count], index) => {
     const key = keyOf(number, keys)

@@ -12,9 +12,13 @@ export interface RunHereOptions {
   /** What to put between the job and its store. */
   wrap?(store: CheckpointStore): CheckpointStore
   onEvent?(event: RunEvent): void
+  /** Subtasks of operators that name no number; default what the job says. */
+  readonly parallelism?: number
+  /** How a job without an end ends. */
+  readonly stopSignal?: AbortSignal
 }
 
-/** @throws Error unless the job finishes */
+/** @throws Error unless the job finishes, or is stopped as it was told */
 export async function runHere(definition: JobDefinition, options: RunHereOptions = {}): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'sluice-bench-store-'))
   try {
@@ -29,10 +33,12 @@ export async function runHere(definition: JobDefinition, options: RunHereOptions
       codeIdentity: '',
       holder: holder.identity,
       isHolderAlive: () => Promise.resolve(false),
-      stopSignal: new AbortController().signal,
+      ...(options.parallelism === undefined ? {} : { parallelism: options.parallelism }),
+      stopSignal: options.stopSignal ?? new AbortController().signal,
       onEvent: (event) => options.onEvent?.(event),
     })
-    if (end.state !== 'FINISHED') throw new Error(`the job ended ${JSON.stringify(end)}`)
+    const isStopped = end.state === 'STOPPED' && options.stopSignal?.aborted === true
+    if (end.state !== 'FINISHED' && !isStopped) throw new Error(`the job ended ${JSON.stringify(end)}`)
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }

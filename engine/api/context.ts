@@ -120,6 +120,8 @@ export interface CommitterContext {
 }
 
 export interface SourceContext {
+  /** No checkpoint holds what this source discovered before: there is no "before" that a new split could have missed. */
+  readonly isFirst: boolean
   readonly job: JobId
   readonly operator: OperatorId
   readonly baseDirectory: string

@@ -55,6 +55,18 @@ export interface Acknowledged {
   readonly final: boolean
   /** A fact that rides in the `completed` entry. */
   readonly committedThrough: number
+  /** The longest that a task had some input blocked for it. */
+  readonly alignedMs: number
+  /** Monotonic. */
+  readonly triggeredAtMs: number
+}
+
+/** Of a completed checkpoint. */
+export interface CheckpointTimes {
+  /** From its trigger until its entry was durable. */
+  readonly durationMs: number
+  /** The longest that a task had some input blocked for it: it grows where the branches of a job are unequally fast. */
+  readonly alignedMs: number
 }
 
 export type Completion =
@@ -141,7 +153,7 @@ export class Attempt {
   async #handle(event: AttemptEvent): Promise<void> {
     switch (event.kind) {
       case 'acknowledged':
-        return this.#acknowledged(event.checkpoint, event.operators)
+        return this.#acknowledged(event)
       case 'declined':
         if (event.checkpoint === this.#flight?.checkpoint) this.#unsuccessful(`declined: ${messageOf(event.error)}`)
         return
@@ -197,7 +209,11 @@ export class Attempt {
     tell({ kind: 'trigger', checkpoint, base: port.newestCompleted, final: this.#inputEnded })
   }
 
-  async #acknowledged(checkpoint: number, operators: readonly OperatorSnapshot[]): Promise<void> {
+  async #acknowledged({
+    checkpoint,
+    operators,
+    alignedMs,
+  }: Extract<FromTasks, { kind: 'acknowledged' }>): Promise<void> {
     const flight = this.#flight
     // Late, of one that was given up: what it holds rides in the next one (F12).
     if (flight?.checkpoint !== checkpoint) return
@@ -205,7 +221,8 @@ export class Attempt {
     // The end of input may arrive between trigger and cut; final means that the cut itself holds the end of every operator.
     const final = operators.length > 0 && operators.every((operator) => operator.ended)
     const committedThrough = this.#committedThrough
-    const completion = await port.complete({ checkpoint, operators, final, committedThrough })
+    const { triggeredAtMs } = flight
+    const completion = await port.complete({ checkpoint, operators, final, committedThrough, alignedMs, triggeredAtMs })
     if (completion.kind === 'not-stored') {
       return this.#unsuccessful(`not stored: ${messageOf(completion.error)}`)
     }

@@ -7,6 +7,7 @@ import type { Manifest } from '../checkpoint/manifest.ts'
 import type { CheckpointPolicy } from '../checkpoint/trigger.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
 import type { TaskHost } from '../task/host.ts'
+import type { CheckpointTimes } from './attempt.ts'
 import type { CheckpointRequests } from './checkpoint-requests.ts'
 import type { Chores } from './chores.ts'
 import type { CommitEnvironment, SinkCommitter } from './committing.ts'
@@ -41,7 +42,7 @@ export interface GenerationOptions {
   readonly pulse: Pulse
   /** Somebody appended between preflight and start. @throws TerminalError when what is there now does not allow this run */
   recheck(started: LogEntry): Promise<void>
-  onCompleted(manifest: Manifest): void
+  onCompleted(manifest: Manifest, times: CheckpointTimes): void
   onRunning(generation: number, restored: number | null): void
 }
 

@@ -6,7 +6,7 @@ import { permitForCompleted } from '../checkpoint/commit-permit.ts'
 import type { LogEntry, RetainedCheckpoint } from '../checkpoint/log-entry.ts'
 import type { BlobReference, Manifest } from '../checkpoint/manifest.ts'
 import { chooseRetained } from '../checkpoint/retention.ts'
-import type { Acknowledged, AttemptPort, Completed, Completion } from './attempt.ts'
+import type { Acknowledged, AttemptPort, CheckpointTimes, Completed, Completion } from './attempt.ts'
 import type { Blobs } from './blobs.ts'
 import type { Chores } from './chores.ts'
 import type { Entries } from './entries.ts'
@@ -38,7 +38,7 @@ export interface PortOptions {
   readonly storeChores: Chores
   readonly sinkChores: Chores
   /** Called after each completed checkpoint is durable. */
-  readonly onCompleted: (manifest: Manifest) => void
+  readonly onCompleted: (manifest: Manifest, times: CheckpointTimes) => void
   /** The first completion of a generation repeats the abort of leftovers. */
   readonly onFirstCompletion: () => void
 }
@@ -71,8 +71,8 @@ export class Port implements AttemptPort {
   }
 
   async complete(acknowledged: Acknowledged): Promise<Completion> {
-    const { checkpoint, operators, committedThrough } = acknowledged
-    const { log, retained, job, lineage, generation, maxParallelism } = this.#options
+    const { checkpoint, operators, committedThrough, alignedMs, triggeredAtMs } = acknowledged
+    const { log, retained, job, lineage, generation, maxParallelism, runtime } = this.#options
     const manifest: Manifest = { format: 1, job, lineage, generation, checkpoint, maxParallelism, operators }
     let reference: BlobReference | undefined
     try {
@@ -99,7 +99,7 @@ export class Port implements AttemptPort {
     this.#forget(committedThrough)
     retained.drop(choice.retired)
     this.#clean(new Set(keysOf({ manifest, reference })))
-    this.#options.onCompleted(manifest)
+    this.#options.onCompleted(manifest, { durationMs: runtime.clock.monotonicMs() - triggeredAtMs, alignedMs })
     if (this.#first) {
       this.#first = false
       this.#options.onFirstCompletion()

@@ -24,6 +24,7 @@ import type { HolderIdentity, LogEntry } from '../checkpoint/log-entry.ts'
 import { blobsOf, type Manifest } from '../checkpoint/manifest.ts'
 import type { SinkNode } from '../graph/job-graph.ts'
 import { buildJob, MAX_PARALLELISM, type BuiltJob, type JobDefinition } from '../graph/define-job.ts'
+import type { CheckpointTimes } from './attempt.ts'
 import { getBlob } from './blobs.ts'
 import { CheckpointRequests } from './checkpoint-requests.ts'
 import { longestName } from '../task/external-name.ts'
@@ -72,7 +73,7 @@ export type RunEvent =
       readonly changed: Readonly<Record<string, { readonly before: string; readonly now: string }>>
     }
   | { readonly kind: 'running'; readonly generation: number; readonly restored: number | null }
-  | { readonly kind: 'completed'; readonly checkpoint: number; readonly manifest: Manifest }
+  | ({ readonly kind: 'completed'; readonly checkpoint: number; readonly manifest: Manifest } & CheckpointTimes)
   | { readonly kind: 'restarting'; readonly restarts: number; readonly delayMs: number; readonly failure: unknown }
 
 export type RunEnd = SessionEnd | { readonly state: 'ALREADY_FINISHED' }
@@ -122,7 +123,8 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
     cancelSignal: options.cancelSignal ?? new AbortController().signal,
     requests,
     recheck: (started) => recheck(options, built, started),
-    onCompleted: (manifest) => options.onEvent?.({ kind: 'completed', checkpoint: manifest.checkpoint, manifest }),
+    onCompleted: (manifest, times) =>
+      options.onEvent?.({ kind: 'completed', checkpoint: manifest.checkpoint, manifest, ...times }),
     onRunning: (generation, restored) => options.onEvent?.({ kind: 'running', generation, restored }),
     onRestart: (failure, delayMs, restarts) => options.onEvent?.({ kind: 'restarting', restarts, delayMs, failure }),
   })

@@ -1,8 +1,8 @@
 /**
- * Which splits each subtask of each source reads, and from where: discovered once per attempt, dealt out anew each time. A position belongs
- * to its split, whoever reads it.
+ * Which splits each subtask of each source reads, and from where, when an attempt begins: dealt out anew each time. A position belongs to
+ * its split, whoever reads it.
  */
-import { parseJobId, parseOperatorId, type Runtime } from '../api/index.ts'
+import { parseJobId, parseOperatorId, type Runtime, type SourceContext } from '../api/index.ts'
 import type { Manifest } from '../checkpoint/manifest.ts'
 import type { JobGraph, SourceNode } from '../graph/job-graph.ts'
 import { failureAt } from '../task/failure.ts'
@@ -30,25 +30,15 @@ export async function shareSplits(options: SplitsOptions): Promise<AttemptSpec['
 }
 
 async function sharesOf(node: SourceNode, options: SplitsOptions): Promise<readonly SourceShare[]> {
-  const { job, restored, dropped, runtime, baseDirectory, signal } = options
+  const { restored, dropped } = options
   const isMine = (one: { readonly operator: string }): boolean => one.operator === node.id && !dropped.includes(node.id)
   const parts = restored?.operators.filter(isMine) ?? []
   const known = parts.flatMap((one) => one.splits ?? [])
   // It ends as a whole, and takes no new splits then: what reads it has ended too (F24).
   const hasEnded = parts.some((one) => one.ended)
-  const { clock, random, logger } = runtime
-  const context = {
-    job: parseJobId(job),
-    operator: parseOperatorId(node.id),
-    baseDirectory,
-    clock,
-    random,
-    logger,
-    signal,
-  }
   try {
     const discovered = await node.source.discover(
-      context,
+      { ...contextOf(node, options), isFirst: parts.length === 0 },
       known.map((one) => one.split),
     )
     const knownIds = new Set(known.map((one) => one.split.id))
@@ -62,4 +52,13 @@ async function sharesOf(node: SourceNode, options: SplitsOptions): Promise<reado
   } catch (error) {
     throw failureAt(`source "${node.id}" could not be opened`, error)
   }
+}
+
+/** For `discover`, besides whether it is the first. */
+export function contextOf(
+  node: SourceNode,
+  { job, runtime, baseDirectory, signal }: Pick<SplitsOptions, 'job' | 'runtime' | 'baseDirectory' | 'signal'>,
+): Omit<SourceContext, 'isFirst'> {
+  const { clock, random, logger } = runtime
+  return { job: parseJobId(job), operator: parseOperatorId(node.id), baseDirectory, clock, random, logger, signal }
 }

@@ -32,7 +32,15 @@ export interface JobStatus {
   readonly restarts: number
   readonly codeIdentity: string
   readonly settings: Readonly<Record<string, string>>
+  /** Why the job failed, or, while it has not ended, its newest failure. */
   readonly failure?: string
+  /** The newest failures of attempts, oldest first, at most ten; of all processes that have run the job. */
+  readonly failures: readonly {
+    /** ISO 8601 */
+    readonly at: string
+    readonly generation: number
+    readonly message: string
+  }[]
 }
 
 /** Undefined: the store knows no such job. @throws CorruptCheckpointError */
@@ -79,5 +87,6 @@ async function statusOf(
     codeIdentity: newest.codeIdentity,
     settings: newest.settings,
     ...(failure === undefined ? {} : { failure }),
+    failures: newest.failures.map((one) => ({ ...one, at: new Date(one.at).toISOString() })),
   }
 }

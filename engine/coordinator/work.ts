@@ -5,10 +5,12 @@
 import { assert, messageOf, RetryableError, TaskFailure, type Runtime } from '../api/index.ts'
 import { taskGraphOf } from '../graph/task-graph.ts'
 import type { AttemptSpec, HostPort, TaskGroup, TaskHost } from '../task/host.ts'
+import type { ToTask } from '../task/messages.ts'
 import { Attempt, type AttemptEnd } from './attempt.ts'
 import { Blobs, getBlob } from './blobs.ts'
 import { Collection } from './collection.ts'
 import { abortionOf, whenAborted, within } from './deadline.ts'
+import { Discovery } from './discovery.ts'
 import type { GenerationOptions, GenerationScope } from './generation-scope.ts'
 import { Port } from './port.ts'
 import type { Recovered } from './recovery.ts'
@@ -40,17 +42,26 @@ export async function work(
     retained,
     lineage,
     generation,
-    onFirstCompletion: () => scope.sinkChores.add('aborting leftovers of older generations', abortLeftovers),
+    onFirstCompletion: () => {
+      scope.sinkChores.add('aborting leftovers of older generations', abortLeftovers)
+      discovery.start()
+    },
   })
   let tasks: TaskGroup | undefined
-  const attempt = new Attempt({ port, policy, runtime, requests, tell: (message) => tasks?.tell(message) })
+  const tell = (message: ToTask): void => tasks?.tell(message)
+  const attempt = new Attempt({ port, policy, runtime, requests, tell })
+  const discovery = new Discovery({ ...options, tell, fail: (error) => attempt.post({ kind: 'failed', error }) })
   const collection = new Collection(graph, taskGraphOf(graph.nodes, options.parallelism))
   const failed = Promise.withResolvers<never>()
   failed.promise.catch(() => undefined)
   try {
     tasks = await openInTime(abort.signal, options, {
       failed: failed.promise,
-      spec: async () => specOf(options, scope, restored ?? null),
+      spec: async () => {
+        const spec = await specOf(options, scope, restored ?? null)
+        discovery.dealt(spec.splits)
+        return spec
+      },
       port: {
         store: {
           putBlob: (operator, bytes) => blobs.put(operator, bytes),
@@ -59,6 +70,7 @@ export async function work(
         },
         send: (task, message) => {
           if (message.kind === 'failed') failed.reject(message.error)
+          discovery.hear(task, message)
           const event = collection.take(task, message)
           if (event !== undefined) attempt.post(event)
         },
@@ -75,6 +87,7 @@ export async function work(
     abort.abort(new TaskFailure('the attempt is over'))
     throw error
   } finally {
+    await discovery[Symbol.asyncDispose]()
     if (tasks !== undefined) await disposeInTime(tasks, runtime)
   }
 }

@@ -19,6 +19,9 @@ const OPERATOR = {
 }
 const BROADCAST = { kinds: ['broadcast-map'], cure: 'declare it with broadcastMap()' }
 
+/** What a timer of Node can hold. */
+const MAX_DISCOVER_EVERY_MS = 2_147_483_647
+
 type Call = (value: unknown, context: unknown) => void
 
 export function checkFunction(kind: string, id: string, given: unknown): void {
@@ -27,6 +30,18 @@ export function checkFunction(kind: string, id: string, given: unknown): void {
 
 export function checkSource(id: string, source: unknown): void {
   checkMembers('source', id, source, ['validate', 'discover', 'createReader'])
+  const everyMs = memberOf(source, 'discoverEveryMs')
+  if (everyMs === undefined || (typeof everyMs === 'number' && everyMs >= 1 && everyMs <= MAX_DISCOVER_EVERY_MS)) return
+  throw new TerminalError(
+    `source "${id}": discoverEveryMs is ${show(everyMs)}; it must be from 1 to ${MAX_DISCOVER_EVERY_MS} milliseconds`,
+  )
+}
+
+/** What a source made for one subtask. @throws TerminalError */
+export function checkReader(id: string, source: { readonly discoverEveryMs?: number }, reader: unknown): void {
+  if (source.discoverEveryMs === undefined) return
+  if (isObject(reader) && typeof memberOf(reader, 'addSplits') === 'function') return
+  throw new TerminalError(`source "${id}" has discoverEveryMs, but its reader has no addSplits`)
 }
 
 export function checkSink(id: string, sink: unknown): void {

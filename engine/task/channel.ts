@@ -33,9 +33,9 @@ export type ChannelItem =
 const INPUT_RECORDS = 4_096
 const LEAST_CHANNEL_RECORDS = 64
 
-/** Records that each of so many channels to one task holds before its writer has to wait. */
-export function channelCapacity(channels: number): number {
-  return Math.max(LEAST_CHANNEL_RECORDS, Math.floor(INPUT_RECORDS / channels))
+/** Records that each of so many channels to one task holds before its writer has to wait; `inputRecords` are those of all of them. */
+export function channelCapacity(channels: number, inputRecords: number = INPUT_RECORDS): number {
+  return Math.max(Math.min(LEAST_CHANNEL_RECORDS, inputRecords), Math.floor(inputRecords / channels))
 }
 
 /** The writing end. */

@@ -65,7 +65,7 @@ export class LocalHost implements TaskHost {
 export async function startTasks(options: LocalTasksOptions): Promise<TaskGroup> {
   const { spec, port, runtime } = options
   const taskGraph = taskGraphOf(options.graph.nodes, spec.parallelism)
-  const wiring = new Wiring(taskGraph, options.elsewhere)
+  const wiring = new Wiring(taskGraph, options)
   const turns = new Turns(runtime)
   const opening = new AbortController()
   const early = Promise.withResolvers<never>()
@@ -148,11 +148,13 @@ class LocalTasks implements TaskGroup {
 class Wiring {
   readonly #graph: TaskGraph
   readonly #elsewhere: Elsewhere | undefined
+  readonly #inputRecords: number | undefined
   readonly #queues = new Map<string, ChannelQueue>()
 
-  constructor(graph: TaskGraph, elsewhere: Elsewhere | undefined) {
+  constructor(graph: TaskGraph, { elsewhere, limits }: Pick<LocalTasksOptions, 'elsewhere' | 'limits'>) {
     this.#graph = graph
     this.#elsewhere = elsewhere
+    this.#inputRecords = limits?.inputRecords
   }
 
   isHere(task: TaskId): boolean {
@@ -199,7 +201,8 @@ class Wiring {
   /** The same wherever it is computed. */
   #capacityOf({ toVertex }: Exchange, to: number): number {
     const incoming = this.#graph.exchanges.filter((one) => one.toVertex === toVertex)
-    return channelCapacity(incoming.reduce((sum, one) => sum + this.#writersOf(one, to).length, 0))
+    const channels = incoming.reduce((sum, one) => sum + this.#writersOf(one, to).length, 0)
+    return channelCapacity(channels, this.#inputRecords)
   }
 
   #writersOf(exchange: Exchange, to: number): readonly number[] {

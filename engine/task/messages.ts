@@ -2,6 +2,7 @@
  * What coordinator and task say to each other: plain data, no closures, so that a task can live in another process.
  */
 import type { OperatorSnapshot } from '../checkpoint/manifest.ts'
+import type { SplitState } from './source-port.ts'
 
 export type ToTask =
   /**
@@ -15,6 +16,13 @@ export type ToTask =
   | { readonly kind: 'completed'; readonly checkpoint: number }
   /** All subtasks of this source are exhausted. Said while no checkpoint is in flight: each holds the end of all of them, or of none (F24). */
   | { readonly kind: 'end'; readonly source: string }
+  /** New ones, to be read by this subtask from their beginning. Never said to one that has told of its exhaustion. */
+  | {
+      readonly kind: 'splits'
+      readonly source: string
+      readonly subtask: number
+      readonly splits: readonly SplitState[]
+    }
   | { readonly kind: 'settled'; readonly through: number }
   /** Positions of the oldest retained checkpoint, by source; of all subtasks, as they were then. */
   | { readonly kind: 'retained'; readonly splits: Readonly<Record<string, NonNullable<OperatorSnapshot['splits']>>> }

@@ -12,6 +12,7 @@ import {
   type ReaderContext,
 } from '../api/index.ts'
 import type { OperatorSnapshot } from '../checkpoint/manifest.ts'
+import { checkReader } from '../graph/check-operator.ts'
 import { isOperator, type OperatorNode, type SinkNode, type SourceNode } from '../graph/job-graph.ts'
 import type { Vertex } from '../graph/task-graph.ts'
 import { ChainGuard } from '../operators/chain-guard.ts'
@@ -193,6 +194,7 @@ class Opening {
       const reader = await node.source.createReader(context)
       await using opened = new AsyncDisposableStack()
       opened.use(reader)
+      checkReader(node.id, node.source, reader)
       const open = share.splits.filter((one) => !one.ended)
       await reader.assign(open.map(({ split, position }) => ({ split, position })))
       opened.move()

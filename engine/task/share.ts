@@ -26,6 +26,25 @@ export function dealSplits(splits: readonly SplitState[], parallelism: number): 
 }
 
 /**
+ * New splits, in the order of discovery, each to the subtask with the fewest open ones, the lowest number of several. `open` counts them,
+ * these included; undefined: this one takes no more. Nothing is dealt when no subtask does.
+ */
+export function dealNewSplits(
+  splits: readonly SplitState[],
+  open: (number | undefined)[],
+): ReadonlyMap<number, readonly SplitState[]> {
+  const shares = new Map<number, SplitState[]>()
+  for (const split of splits) {
+    const fewest = Math.min(...open.filter((count) => count !== undefined))
+    const subtask = open.indexOf(fewest)
+    if (subtask < 0) return shares
+    open[subtask] = fewest + 1
+    shares.set(subtask, [...(shares.get(subtask) ?? []), split])
+  }
+  return shares
+}
+
+/**
  * Has `onEnd` been called by this subtask of an operator, or its closing output been given otherwise, before the checkpoint? Only subtask 0
  * ever does that, so only its part is asked, at whatever parallelism (F24). It does not say that there is nothing to read: with other
  * splits than before, the inputs may go on.

@@ -3,8 +3,11 @@
  *
  * - F35: the reader is never asked where it is. Between its return and the push of its batch a barrier may fall, and records would be
  *   lost.
+ * - F32: a new split is in the positions before the reader hears of it, so no cut holds a record of it without its position. A crash before a
+ *   checkpoint holds it discovers it again.
  */
 import {
+  assert,
   messageOf,
   RetryableError,
   TaskFailure,
@@ -26,11 +29,13 @@ export interface SplitState {
 
 export type AnyPolled = Polled<unknown, SplitLike, unknown>
 
-type Arrived = { readonly polled: AnyPolled } | { readonly error: unknown }
+type Arrived = { readonly polled: AnyPolled } | { readonly error: Error }
 
 export class SourcePort {
   readonly node: SourceNode
-  readonly splits: ReadonlyMap<string, SplitState>
+  readonly #splits: Map<string, SplitState>
+  /** They appeared, and are taken before the next poll. */
+  #added: readonly SplitState[] = []
   readonly #reader: SourceReader<unknown, SplitLike, unknown>
   readonly #logger: Logger
   #pending: Promise<void> | undefined
@@ -45,8 +50,20 @@ export class SourcePort {
   ) {
     this.node = node
     this.#reader = reader
-    this.splits = options.splits
+    this.#splits = new Map(options.splits)
     this.#logger = options.logger
+  }
+
+  /** Taken between two polls. */
+  add(splits: readonly SplitState[]): void {
+    this.#added = [...this.#added, ...splits]
+  }
+
+  /** For splits that come to a reader that has said `ended`: the next attempt finds them at its start. */
+  contradicts(splits: readonly SplitState[]): TaskFailure {
+    return new TaskFailure(
+      `source "${this.node.id}" said that no split can come any more, and then there were ${splits.map(({ split }) => split.id).join(', ')}`,
+    )
   }
 
   /** A poll is under way, or its answer waits to be taken. */
@@ -57,10 +74,10 @@ export class SourcePort {
   /** What has arrived, or undefined: `wake` is called when something has. @throws what the reader threw */
   poll(signal: AbortSignal, wake: () => void): AnyPolled | undefined {
     if (this.#pending !== undefined) return undefined
-    const arrived = this.#arrived ?? this.#ask(signal, wake)
+    const arrived = this.#arrived ?? (this.#added.length > 0 ? this.#take(wake) : this.#ask(signal, wake))
     this.#arrived = undefined
     if (arrived === undefined) return undefined
-    if ('error' in arrived) throw failureAt(`source "${this.node.id}" could not be polled`, arrived.error)
+    if ('error' in arrived) throw arrived.error
     this.#check(arrived.polled)
     return arrived.polled
   }
@@ -69,18 +86,20 @@ export class SourcePort {
   passed(polled: AnyPolled): void {
     if (polled.kind === 'records') this.#stateOf(polled.split).position = polled.after
     if (polled.kind === 'split-ended') this.#stateOf(polled.split).ended = true
-    if (polled.kind === 'ended') for (const state of this.splits.values()) state.ended = true
+    if (polled.kind !== 'ended') return
+    if (this.#added.length > 0) throw this.contradicts(this.#added)
+    for (const state of this.#splits.values()) state.ended = true
   }
 
   snapshot(): Pick<OperatorSnapshot, 'splits'> {
-    return { splits: [...this.splits.values()].map((state) => ({ ...state })) }
+    return { splits: [...this.#splits.values()].map((state) => ({ ...state })) }
   }
 
   /** One at a time, beside the records; the newest positions win. A failure that is not retryable ends the attempt. */
   acknowledge(splits: OperatorSnapshot['splits'], fail: (error: unknown) => void): void {
     if (this.#reader.acknowledge === undefined) return
     // Splits may have been dealt out otherwise when that checkpoint was made: the manifest holds those of all subtasks.
-    this.#toAcknowledge = splits?.filter(({ split }) => this.splits.has(split.id))
+    this.#toAcknowledge = splits?.filter(({ split }) => this.#splits.has(split.id))
     this.#acknowledging ??= this.#acknowledgeAll().catch(fail)
   }
 
@@ -90,6 +109,27 @@ export class SourcePort {
     await this.#reader[Symbol.asyncDispose]()
   }
 
+  /** From here on they are in each snapshot (C4, T2). */
+  #take(wake: () => void): undefined {
+    const added = this.#added
+    this.#added = []
+    for (const one of added) {
+      assert(!this.#splits.has(one.split.id), () => `split "${one.split.id}" of source "${this.node.id}" came twice`)
+      this.#splits.set(one.split.id, { ...one })
+    }
+    this.#pending = this.#addToReader(added, wake)
+  }
+
+  async #addToReader(added: readonly SplitState[], wake: () => void): Promise<void> {
+    try {
+      await this.#reader.addSplits?.(added.map(({ split, position }) => ({ split, position })))
+    } catch (error) {
+      this.#arrived = { error: failureAt(`source "${this.node.id}" could not take new splits`, error) }
+    }
+    this.#pending = undefined
+    wake()
+  }
+
   #ask(signal: AbortSignal, wake: () => void): Arrived | undefined {
     try {
       const answer = this.#reader.poll(signal)
@@ -97,15 +137,19 @@ export class SourcePort {
       this.#pending = this.#await(answer, wake)
       return undefined
     } catch (error) {
-      return { error }
+      return { error: this.#notPolled(error) }
     }
+  }
+
+  #notPolled(error: unknown): Error {
+    return failureAt(`source "${this.node.id}" could not be polled`, error)
   }
 
   async #await(answer: Promise<AnyPolled>, wake: () => void): Promise<void> {
     try {
       this.#arrived = { polled: owned(await answer) }
     } catch (error) {
-      this.#arrived = { error }
+      this.#arrived = { error: this.#notPolled(error) }
     }
     this.#pending = undefined
     wake()
@@ -122,7 +166,7 @@ export class SourcePort {
   }
 
   #stateOf(split: SplitLike): SplitState {
-    const state = this.splits.get(split.id)
+    const state = this.#splits.get(split.id)
     if (state === undefined || state.ended) {
       const why = state === undefined ? 'it was not assigned' : 'it has ended'
       throw new TaskFailure(`source "${this.node.id}" returned something of split "${split.id}", but ${why}`)

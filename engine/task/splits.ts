@@ -3,7 +3,8 @@
  *
  * - Known splits continue at their position; ended ones that are still there stay ended, those that are gone are forgotten.
  * - A known split that has not ended but is gone stays: its reader says what is missing (F20).
- * - New splits begin where `discover` says, but not before a checkpoint that holds that has completed (F32).
+ * - New splits begin where `discover` says, but not before a checkpoint that holds that has completed (F32). Those that appear while
+ *   the job runs begin at their beginning, at once: see engine/coordinator/discovery.ts.
  */
 import { TerminalError, type DiscoveredSplit, type SplitLike } from '../api/index.ts'
 import type { OperatorSnapshot } from '../checkpoint/manifest.ts'
@@ -32,4 +33,13 @@ export function resolveSplits(
   }
   for (const old of known) if (!old.ended && !splits.has(old.split.id)) splits.set(old.split.id, { ...old })
   return { splits, hasNewSplits }
+}
+
+/** Those that are new, as they begin. @throws TerminalError for an id that is there twice */
+export function newSplits(
+  source: string,
+  known: ReadonlyMap<string, unknown>,
+  discovered: readonly DiscoveredSplit<SplitLike, unknown>[],
+): readonly SplitState[] {
+  return [...resolveSplits(source, [], discovered).splits.values()].filter(({ split }) => !known.has(split.id))
 }

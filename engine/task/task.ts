@@ -18,7 +18,7 @@ import type { AttemptSpec, BlobPort, TaskId } from './host.ts'
 import type { FromTask, ToTask } from './messages.ts'
 import { NO_METRICS, openTask, type OpenedTask } from './open-task.ts'
 import { Pusher } from './pusher.ts'
-import type { AnyPolled, SourcePort } from './source-port.ts'
+import type { AnyPolled, SourcePort, SplitState } from './source-port.ts'
 import { TaskInputs, type Arrived, type TaskInput } from './task-inputs.ts'
 import type { Turns } from './turns.ts'
 
@@ -46,6 +46,8 @@ export interface TaskOptions {
 export interface TaskLimits {
   /** What one sink's writer may hold in memory. */
   readonly sinkMemoryBytes: number
+  /** What the channels to one task hold together before their writers have to wait. */
+  readonly inputRecords: number
 }
 
 export interface Task {
@@ -172,6 +174,11 @@ class RunningTask implements Task {
       case 'end':
         if (message.source === source?.node.id) this.#mayEnd = true
         return
+      case 'splits':
+        if (message.source === source?.node.id && message.subtask === this.#options.id.subtask) {
+          this.#addSplits(source, message.splits)
+        }
+        return
       case 'settled':
         for (const sink of sinks) sink.settled(message.through)
         return
@@ -184,6 +191,12 @@ class RunningTask implements Task {
       default:
         unreachable(message)
     }
+  }
+
+  #addSplits(source: SourcePort, splits: readonly SplitState[]): void {
+    if (this.#isExhausted) throw source.contradicts(splits)
+    source.add(splits)
+    this.#idleUntilMs = 0
   }
 
   #send(message: FromTask): void {

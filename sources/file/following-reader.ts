@@ -1,6 +1,6 @@
 /**
  * Follows files that grow: all of them are open, and looked at in turn. Within a file records come in order; which file's come first
- * depends on who appended when. There is no end.
+ * depends on who appended when. Files that appear while it reads join the others. There is no end.
  *
  * All waiting is in one round at a time (opens and reads, some at once), which a poll may leave pending without losing anything.
  */
@@ -40,11 +40,19 @@ export class FollowingReader<T> implements SourceReader<T, FileSplit, FilePositi
   }
 
   assign(splits: readonly Assigned[]): Promise<void> {
-    if (splits.length > MAX_FOLLOWED) {
-      const message = `${splits.length} files are to be followed, ${MAX_FOLLOWED} can be: narrow the path of the file source`
+    return this.addSplits(splits)
+  }
+
+  /** They come in turn behind the others, and are opened with the next round. */
+  addSplits(splits: readonly Assigned[]): Promise<void> {
+    const count = this.#files.length + splits.length
+    if (count > MAX_FOLLOWED) {
+      const message =
+        `${count} files are to be followed by one subtask, ${MAX_FOLLOWED} can be: narrow the path of the file source, ` +
+        'or give it a higher parallelism'
       return Promise.reject(new TerminalError(message))
     }
-    this.#files = splits.map((assigned) => ({ assigned, open: undefined, lookAtMs: 0 }))
+    this.#files.push(...splits.map((assigned) => ({ assigned, open: undefined, lookAtMs: 0 })))
     return Promise.resolve()
   }
 

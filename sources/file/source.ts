@@ -3,8 +3,6 @@
  * the files found at start, each to its end, read in path order, one after another; or unbounded: they are followed as they grow.
  * Exactly-once: a position is a byte, and a file that shrank or was rewritten below it is an error that names it (F20).
  */
-import { glob, readdir, stat } from 'node:fs/promises'
-import { isAbsolute, join, relative, resolve, sep } from 'node:path'
 import {
   messageOf,
   TerminalError,
@@ -15,6 +13,7 @@ import {
   type ValidateContext,
 } from '../../engine/api/index.ts'
 import type { BadLinePolicy } from './bad-lines.ts'
+import { byPath, canMatchLater, findFiles, type FoundFile } from './find-files.ts'
 import { refuseCompressed, type CompressionChoice } from './file-bytes.ts'
 import type { FileFormat } from './file-format.ts'
 import { FollowingReader } from './following-reader.ts'
@@ -37,11 +36,13 @@ export interface FileSourceOptions<T> {
    */
   readonly compression?: CompressionChoice
   /**
-   * Files never end (default false): whole lines are read as they are appended, a last line without its end waits. All files that are found at
-   * a start are followed at once, 1,000 at most and none of them compressed; new ones are found at the next start, and read from their
-   * beginning. A file that is truncated, rewritten, renamed or removed while it is followed is an error that names it.
+   * Files never end (default false): whole lines are read as they are appended, a last line without its end waits. All files are followed at
+   * once, 1,000 at most by each subtask and none of them compressed; new ones are found while the job runs, and read from their beginning. A
+   * file that is truncated, rewritten, renamed or removed while it is followed is an error that names it.
    */
   readonly follow?: boolean
+  /** With `follow`: new files are looked for this often, default 1,000 ms. */
+  readonly discoverEveryMs?: number
   /** Event time of a record, milliseconds since 1970. */
   readonly timestamp?: (record: T) => number
   /** Bytes per read, default 256 KiB; a line may be longer. A batch is of 64 KiB at most, or a line. */
@@ -51,6 +52,8 @@ export interface FileSourceOptions<T> {
 export interface FileSplit {
   /** The path, relative to the base directory. */
   readonly id: string
+  /** Of a followed one: which file it was when it was found, by whatever name. */
+  readonly file?: string
 }
 
 export { badLines, type BadFileLine, type BadLinePolicy } from './bad-lines.ts'
@@ -60,6 +63,7 @@ export type { FileBytes, FileDecoder, FileFormat } from './file-format.ts'
 export type { FilePosition } from './position.ts'
 
 const DEFAULT_BLOCK_BYTES = 256 * 1024
+const DEFAULT_DISCOVER_EVERY_MS = 1_000
 
 /** @throws TerminalError for options that cannot be meant */
 export function fileSource<T>(options: FileSourceOptions<T>): Source<T, FileSplit, FilePosition> {
@@ -72,26 +76,23 @@ export function fileSource<T>(options: FileSourceOptions<T>): Source<T, FileSpli
     throw new TerminalError(`compression of a file source is ${String(compression)}; give auto, gzip, zstd or none`)
   }
   if (options.path === '') throw new TerminalError('file source: path is empty; give a file, a directory or a glob')
-  const findAll = async (baseDirectory: string): Promise<readonly string[]> => {
-    const found = await findFiles(options.path, baseDirectory)
-    if (found.length > 0) return found
+  if (options.discoverEveryMs !== undefined && !follow) {
     throw new TerminalError(
-      `no file matches ${JSON.stringify(options.path)} in ${baseDirectory}; check the path of the file source`,
+      'file source: discoverEveryMs means nothing when files are read to their end; set follow: true',
     )
   }
   return {
     kind: 'file',
     guarantee: 'exactly-once',
+    ...(follow ? { discoverEveryMs: options.discoverEveryMs ?? DEFAULT_DISCOVER_EVERY_MS } : {}),
     validate: async (context: ValidateContext) => {
-      const found = await findAll(context.baseDirectory)
-      if (follow) for (const file of found) refuseCompressed(file, compression)
+      const found = await findAtFirst(options, context)
+      if (follow) for (const { name } of found) refuseCompressed(name, compression)
     },
     discover: async (context: SourceContext, known): Promise<readonly DiscoveredSplit<FileSplit, FilePosition>[]> => {
-      const ids = new Set([
-        ...known.map((split) => split.id),
-        ...(await findFiles(options.path, context.baseDirectory)),
-      ])
-      return [...ids].toSorted(byPath).map((id) => ({ split: { id }, start: FILE_START }))
+      const found = await findFiles(options.path, context.baseDirectory)
+      const splits = splitsOf(found, known, follow)
+      return splits.map((split) => ({ split, start: FILE_START }))
     },
     createReader: (context) => {
       const reading = {
@@ -109,41 +110,39 @@ export function fileSource<T>(options: FileSourceOptions<T>): Source<T, FileSpli
   }
 }
 
-function byPath(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
+/** @throws TerminalError if there is none, and none can come, or if they cannot be listed */
+async function findAtFirst(
+  { path, follow = false }: Pick<FileSourceOptions<unknown>, 'path' | 'follow'>,
+  { baseDirectory, logger }: ValidateContext,
+): Promise<readonly FoundFile[]> {
+  const found = await findFiles(path, baseDirectory).catch((error: unknown) => {
+    throw new TerminalError(messageOf(error), { cause: error })
+  })
+  if (found.length > 0) return found
+  const what = `no file matches ${JSON.stringify(path)} in ${baseDirectory}`
+  if (!follow || !(await canMatchLater(path, baseDirectory))) {
+    throw new TerminalError(`${what}; check the path of the file source`)
+  }
+  logger.warn(`${what} yet; it is looked for`)
+  return []
 }
 
-/** Regular files only, hidden ones left out of directories, in path order. */
-async function findFiles(path: string, baseDirectory: string): Promise<readonly string[]> {
-  const absolute = resolve(baseDirectory, path)
-  const found: string[] = []
-  for (const candidate of await candidatesFor(path, absolute, baseDirectory)) {
-    const info = await stat(candidate).catch((error: unknown) => {
-      throw new TerminalError(`cannot read ${candidate}: ${messageOf(error)}. Remove it, or make it readable`, {
-        cause: error,
-      })
-    })
-    if (info.isFile()) found.push(nameOf(candidate, baseDirectory))
+/** Known ones as they are. @throws TerminalError where a name is new and the file is not (rotation): it would be read a second time */
+function splitsOf(found: readonly FoundFile[], known: readonly FileSplit[], follow: boolean): readonly FileSplit[] {
+  const splits = new Map(known.map((split) => [split.id, split]))
+  const names = new Map(known.map(({ id, file }) => [file, id]))
+  for (const { name: id, identity: file } of found) {
+    if (splits.has(id)) continue
+    splits.set(id, follow ? { id, file } : { id })
+    const before = follow ? names.get(file) : undefined
+    if (before !== undefined) throw renamed(before, id)
   }
-  return found.toSorted(byPath)
+  return [...splits.values()].toSorted((one, other) => byPath(one.id, other.id))
 }
 
-/** A path that exists is meant as it stands, with whatever characters; else it is a glob. */
-async function candidatesFor(path: string, absolute: string, baseDirectory: string): Promise<readonly string[]> {
-  const info = await stat(absolute).catch(() => undefined)
-  if (info?.isDirectory() === true) {
-    const names = await readdir(absolute)
-    return names.filter((name) => !name.startsWith('.')).map((name) => join(absolute, name))
-  }
-  if (info !== undefined) return [absolute]
-  const found: string[] = []
-  for await (const match of glob(path, { cwd: baseDirectory })) {
-    found.push(isAbsolute(match) ? match : resolve(baseDirectory, match))
-  }
-  return found
-}
-
-function nameOf(absolute: string, baseDirectory: string): string {
-  const name = relative(baseDirectory, absolute)
-  return name === '..' || name.startsWith(`..${sep}`) ? absolute : name
+function renamed(before: string, now: string): TerminalError {
+  return new TerminalError(
+    `${now} is the file that is followed as ${before}: it was renamed, or has a second name now. Bring it back under its name alone, and ` +
+      'let what comes later go to files of other names: what is rotated away must not match the path of the source',
+  )
 }

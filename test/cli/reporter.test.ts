@@ -17,7 +17,7 @@ function completed(checkpoint: number): RunEvent {
     maxParallelism: 128,
     operators,
   } as const
-  return { kind: 'completed', checkpoint, manifest }
+  return { kind: 'completed', checkpoint, manifest, durationMs: 12.3, alignedMs: 4.5 }
 }
 
 function texts(isTTY: boolean, use: (reporter: Reporter, passMs: (ms: number) => void) => void): string {
@@ -88,6 +88,8 @@ test('programs are told everything as JSON', () => {
     {
       event: 'completed',
       checkpoint: 3,
+      durationMs: 12,
+      alignedMs: 5,
       sourcePositions: [{ operator: 'in', split: 'a.ndjson', position: { byte: 7 }, ended: false }],
     },
     { event: 'ended', state: 'FAILED', reason: 'gone' },

@@ -77,6 +77,7 @@ test('status tells the whole shape and nothing else, by id and by job file, and 
     committedThrough: 2,
     alive: false,
     restarts: 0,
+    failures: [],
   })
   expect(Date.parse(status.lastCompleted.at)).toBeGreaterThan(Date.parse('2020-01-01'))
   expect((await place.sluice('status', QUICKSTART, '--store', 'kept')).out).toMatch(

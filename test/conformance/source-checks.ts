@@ -130,6 +130,31 @@ export const sourceChecks: Readonly<Record<string, SourceCheck>> = {
     }
   },
 
+  'splits that are added between two polls are read from their start, beside the others, none lost and none twice (F32)':
+    async (source) => {
+      if (source.open(0).discoverEveryMs === undefined) return
+      const expected = await reference(source)
+      const all = await source.open(0).discover(contextOf(source), [])
+      assert.ok(all.length > 1, 'give a source of several splits')
+      const found = await withReader(source.open(1), { ...source, start: { none: true } }, async (reader) => {
+        assert.ok(reader.addSplits !== undefined, 'the source has discoverEveryMs, its reader no addSplits')
+        const batches: TakenBatch[] = []
+        for (const { split } of all) {
+          // Found by itself, some time later.
+          const known = all.map((one) => one.split).filter(({ id }) => id !== split.id)
+          const again = await source.open(2).discover({ ...contextOf(source), isFirst: false }, known)
+          const mine = again.find((one) => one.split.id === split.id)
+          assert.ok(mine !== undefined, `${split.id} is not found`)
+          await reader.addSplits([{ split: copyOf(mine.split), position: copyOf(mine.start) }])
+          batches.push(...(await takeBatches(reader, { polls: 3 })))
+        }
+        const limit = source.isEndless === true ? { records: source.records - countOf(batches) } : {}
+        return [...batches, ...(await takeBatches(reader, limit))]
+      })
+      assertSame(source, found, expected, 'splits added one by one')
+      assert.ok(countOf(found) >= source.records, `${countOf(found)} records`)
+    },
+
   'a barrier between the return of a batch and its push loses nothing (F35)': async (source) => {
     const expected = await reference(source)
     const all = await readAll(source)

@@ -10,6 +10,7 @@ import {
   type Logger,
   type ReaderContext,
   type Source,
+  type SourceContext,
   type SourceReader,
   type SplitLike,
 } from '../../engine/api/index.ts'
@@ -34,6 +35,8 @@ export interface Take {
   readonly records?: number
   /** Stop at this many batches. */
   readonly batches?: number
+  /** Stop after this many polls, whatever they gave. */
+  readonly polls?: number
   /** Noted here as the engine would, once a batch is through. */
   readonly positions?: Positions
   readonly onBatch?: (batch: TakenBatch) => void
@@ -70,9 +73,10 @@ export async function openReader(
 ): Promise<AnyReader> {
   const context = contextIn(baseDirectory)
   await source.validate(context)
-  const known = [...(start.positions?.values() ?? [])]
+  const { positions } = start
+  const known = [...(positions?.values() ?? [])]
   const discovered = await source.discover(
-    context,
+    { ...context, isFirst: positions === undefined },
     known.map(({ split }) => copyOf(split)),
   )
   const assigned = discovered.flatMap((found) => {
@@ -85,8 +89,10 @@ export async function openReader(
   return reader
 }
 
-export function contextIn(baseDirectory: string): ReaderContext {
+/** Of a reader, and of a first discovery. */
+export function contextIn(baseDirectory: string): ReaderContext & SourceContext {
   return {
+    isFirst: true,
     job: parseJobId('conformance'),
     lineage: parseLineageId('conformance0'),
     generation: parseGeneration(1),
@@ -110,7 +116,8 @@ export async function takeBatches(reader: AnyReader, take: Take = {}): Promise<T
   const { records = Number.POSITIVE_INFINITY, batches = Number.POSITIVE_INFINITY, positions } = take
   const deadline = performance.now() + DEADLINE_MS
   const taken: TakenBatch[] = []
-  for (let found = 0; found < records && taken.length < batches;) {
+  for (let found = 0, polls = 0; found < records && taken.length < batches && polls < (take.polls ?? Infinity);) {
+    polls += 1
     assert.ok(performance.now() < deadline, `${found} records within ${DEADLINE_MS} ms, and no end`)
     const polled =
       (take.abortFirst === true ? await pollAborted(reader, taken.length) : undefined) ?? (await pollOf(reader))

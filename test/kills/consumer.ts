@@ -6,16 +6,23 @@ import { expectedCounts, expectedEvens, SINKS, type Arena } from './harness.ts'
 export class Consumer implements Disposable {
   readonly #arena: Arena
   readonly #timer: NodeJS.Timeout
+  readonly #sinks: readonly string[]
   readonly #twice: string[] = []
 
-  constructor(arena: Arena) {
+  constructor(arena: Arena, sinks: readonly string[] = SINKS) {
     this.#arena = arena
-    for (const sink of SINKS) mkdirSync(arena.path('taken', sink), { recursive: true })
+    this.#sinks = sinks
+    for (const sink of sinks) mkdirSync(arena.path('taken', sink), { recursive: true })
     this.#timer = setInterval(() => this.take(), 1)
   }
 
+  /** What came again; so far. */
+  get twice(): readonly string[] {
+    return this.#twice
+  }
+
   take(): void {
-    for (const sink of SINKS) {
+    for (const sink of this.#sinks) {
       for (const name of this.#arena.names(sink).filter((one) => !one.startsWith('.'))) {
         const target = this.#arena.path('taken', sink, name)
         if (existsSync(target)) this.#twice.push(name)

@@ -3,12 +3,14 @@
  * independently of the engine.
  */
 import { deepEqual, ok } from 'node:assert/strict'
-import { spawn, type ChildProcess } from 'node:child_process'
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import type { OperatorStateHandle } from '../../engine/checkpoint/manifest.ts'
 import { Run } from './run.ts'
 
 const HERE = fileURLToPath(new URL('.', import.meta.url))
@@ -89,6 +91,13 @@ export class Arena implements Disposable {
     return this.run(null, { strikes })
   }
 
+  /** What `sluice status` says, for programs or for people. */
+  async status(...flags: readonly string[]): Promise<string> {
+    const options = { cwd: this.directory, encoding: 'utf8' } as const
+    const { stdout } = await promisify(execFile)(process.execPath, [BIN, 'status', 'kills', ...flags], options)
+    return stdout
+  }
+
   path(...names: readonly string[]): string {
     return join(this.directory, ...names)
   }
@@ -130,6 +139,23 @@ export class Arena implements Disposable {
     writeFileSync(path, `sluice-log 1 ${sha256} ${Buffer.byteLength(body)}\n${body}`)
   }
 
+  /** Seeds a mistake into the newest checkpoint, which is sound. */
+  changeCut(edit: CutEdit): void {
+    this.changeNewest((newest) => {
+      const manifests = newest.retained.map((one) => this.manifestOf(one))
+      const last = manifests.at(-1)
+      const before = manifests.at(-2)?.operators ?? []
+      const partBefore = ({ operator, subtask }: OperatorFacts): OperatorFacts | undefined =>
+        before.find((one) => one.operator === operator && one.subtask === subtask)
+      const operators = last?.operators.map((one) => edit(one, partBefore(one))) ?? []
+      const { checkpoint, final, ...facts } = newest.retained.at(-1) ?? { checkpoint: 0, final: false }
+      const { key: _key, ...plain } = facts
+      const isOver = operators.every(({ ended }) => ended)
+      const mine = { ...plain, checkpoint, final: final && isOver, inline: { ...last, operators } }
+      return { ...newest, retained: [...newest.retained.slice(0, -1), mine] }
+    })
+  }
+
   manifestOf({ inline, key }: RetainedFacts): ManifestFacts {
     return inline ?? (JSON.parse(readFileSync(this.path('.sluice', key ?? ''), 'utf8')) as ManifestFacts)
   }
@@ -146,7 +172,10 @@ export class Arena implements Disposable {
   unnamedBlobs(): readonly string[] {
     const named = this.newest().retained.flatMap((one) => [
       one.key,
-      ...this.manifestOf(one).operators.flatMap((operator) => operator.state?.blobs.map(({ key }) => key) ?? []),
+      ...this.manifestOf(one).operators.flatMap(({ state, operatorState }) => [
+        ...(state?.blobs.map(({ key }) => key) ?? []),
+        ...(operatorState !== undefined && 'blob' in operatorState ? [operatorState.blob.key] : []),
+      ]),
     ])
     return this.names('.sluice/kills/blob')
       .flatMap((generation) =>
@@ -228,14 +257,26 @@ export interface RetainedFacts {
 }
 
 export interface ManifestFacts {
-  readonly operators: readonly {
-    readonly operator: string
-    readonly ended: boolean
-    readonly splits?: readonly { readonly position: unknown; readonly ended: boolean }[]
-    readonly state?: { readonly blobs: readonly { readonly key: string }[] }
-    readonly committables?: readonly unknown[]
-  }[]
+  readonly operators: readonly OperatorFacts[]
 }
+
+export interface OperatorFacts {
+  readonly operator: string
+  readonly subtask: number
+  readonly ended: boolean
+  readonly splits?: readonly {
+    readonly split: { readonly id: string }
+    readonly position: unknown
+    readonly ended: boolean
+  }[]
+  readonly state?: { readonly blobs: readonly { readonly key: string }[] }
+  readonly operatorState?: OperatorStateHandle
+  readonly writerState?: { readonly entries: readonly unknown[] }
+  readonly committables?: readonly unknown[]
+}
+
+/** What a snapshot with a mistake would hold; `before` is the same subtask's part in the checkpoint before. */
+export type CutEdit = (part: OperatorFacts, before: OperatorFacts | undefined) => OperatorFacts
 
 /** Two at a time. @throws the first failure, with the item it happened at */
 export async function inPairs<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {

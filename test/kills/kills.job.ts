@@ -4,6 +4,7 @@
  */
 import { defineJob, json, list, value, type LineEncoder } from 'sluice'
 import { fileSink } from 'sluice/sinks/file'
+import { dieHere } from './die.ts'
 import { mistakenSink, mistakenSource } from './mistakes.ts'
 import { inLockstep, pacedSource } from './paced-source.ts'
 
@@ -14,6 +15,7 @@ function setting(name: string, fallback: number): number {
 const edit = process.env['KILLS_EDIT'] ?? 'none'
 const keys = setting('KEYS', 7)
 const poison = setting('POISON', -1)
+const diesAt = setting('DIES_AT', -1)
 
 function countsSink(path: string) {
   const encode: LineEncoder<unknown> = json()
@@ -53,6 +55,7 @@ export default defineJob({
             // The object is changed in place, as a user may who casts the readonly away (F31).
             state: { seen: value(() => ({ count: 0 })) },
             onRecord(index, { state, emit, key }) {
+              if (index === diesAt) dieHere()
               if (index === poison) throw new Error(`cannot take ${index}`)
               const seen = state.seen.get() as { count: number }
               seen.count += 1

@@ -1,7 +1,7 @@
 /** A job with one seeded mistake, killed where it hurts: the checks of the kill tests must find it. A checker that never failed proves nothing. */
 import { expect, test } from 'vitest'
 import { Consumer } from './consumer.ts'
-import { Arena, LOG, REPLAY, tell, type ManifestFacts, type Strike } from './harness.ts'
+import { Arena, LOG, REPLAY, tell, type CutEdit, type Strike } from './harness.ts'
 import { MISTAKES, type Mistake } from './mistakes.ts'
 
 interface Case {
@@ -61,13 +61,10 @@ test.each(MISTAKES)('the checks find: %s', async (mistake) => {
   expect(await live(mistake, cases[mistake])).toMatch(cases[mistake].finds)
 })
 
-type Operator = ManifestFacts['operators'][number]
-
 interface Cut {
   readonly crash: Strike
   readonly settings?: Readonly<Record<string, number>>
-  /** What a snapshot with this mistake would hold; `before` is the same operator's part in the checkpoint before. */
-  readonly edit: (operator: Operator, before: Operator | undefined) => Operator
+  readonly edit: CutEdit
 }
 
 const completed: Strike = { match: due, nth: 4, moment: 'before', how: 'KILL' }
@@ -99,22 +96,7 @@ async function restored({ crash, settings = {}, edit }: Cut): Promise<string> {
   using arena = new Arena()
   await arena.run(null, { strikes: [crash], settings })
   fired += 1
-  arena.changeNewest((newest) => {
-    const manifests = newest.retained.map((one) => arena.manifestOf(one))
-    const last = manifests.at(-1)
-    const before = manifests.at(-2)?.operators ?? []
-    const operators = last?.operators.map((one) =>
-      edit(
-        one,
-        before.find(({ operator }) => operator === one.operator),
-      ),
-    )
-    const { checkpoint, final, ...facts } = newest.retained.at(-1) ?? { checkpoint: 0, final: false }
-    const { key: _key, ...plain } = facts
-    const isOver = operators?.every(({ ended }) => ended) ?? false
-    const mine = { ...plain, checkpoint, final: final && isOver, inline: { ...last, operators: operators ?? [] } }
-    return { ...newest, retained: [...newest.retained.slice(0, -1), mine] }
-  })
+  arena.changeCut(edit)
   try {
     await arena.finish()
     return 'nothing'

@@ -56,6 +56,9 @@ export function inLockstep<Out, S extends Split, Position>(
       let left = batches
       return {
         assign: (splits) => reader.assign(splits),
+        ...(reader.addSplits === undefined
+          ? {}
+          : { addSplits: (splits) => reader.addSplits?.(splits) ?? Promise.resolve() }),
         poll: (signal) => {
           if (left <= 0) return { kind: 'idle', retryAfterMs: 1 }
           left -= 1

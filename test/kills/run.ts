@@ -98,3 +98,9 @@ function readOrEmpty(path: string): string {
     return ''
   }
 }
+
+/** Effects since its last entry in the log, but for what it was killed at. */
+export function sinceEntry({ effects }: Run, pattern: RegExp): readonly string[] {
+  const last = effects.slice(0, -1).findLastIndex((effect) => /^link .*\/log\//.test(effect))
+  return effects.slice(last + 1).filter((effect) => pattern.test(effect))
+}

@@ -21,6 +21,7 @@ export async function hunt(mostLives: number): Promise<Found> {
 
 async function* plans(): AsyncGenerator<Plan> {
   yield* simplePlans(1, 6)
+  yield* appearingPlans()
   yield* sweeperPlans()
   yield* simplePlans(7, Number.POSITIVE_INFINITY)
 }
@@ -29,6 +30,15 @@ function* simplePlans(from: number, to: number): Generator<Plan> {
   for (let seed = from; seed <= to; seed += 1) {
     yield { seed, strikes: [{ effect: 24 + ((seed * 13) % 75), moment: 'after', kind: 'kill' }] }
     yield planOf(seed)
+  }
+}
+
+/** Splits appear while the job runs, in one task and in several. */
+function* appearingPlans(): Generator<Plan> {
+  const appearing = { c: { length: 13, behind: 1 }, d: { length: 7, behind: 3 } }
+  for (let seed = 1; seed <= 4; seed += 1) {
+    const strikes = [{ effect: 70 + seed * 17, moment: 'after', kind: 'kill' }] as const
+    yield { seed, strikes, appearing, parallelisms: [seed, 1] }
   }
 }
 

@@ -64,6 +64,14 @@ export function compare({ truth, inputs, plain, counts }: Outside, isOver: boole
     truth.expect(text === 'the end' || Number(count) === expected, () => `counts shows ${text}, not ${expected} (C4)`)
     counted.set(text === 'the end' ? text : key, text === 'the end' ? (counted.get(text) ?? 0) + 1 : expected)
   }
+  for (const { checkpoint, operators } of truth.manifests()) {
+    const read = sum(operators.flatMap((one) => one.splits ?? []).map(({ position }) => Number(position)))
+    const entries = operators
+      .filter(({ operator }) => operator === 'plain')
+      .flatMap((one) => one.writerState?.entries ?? [])
+    const written = sum(entries.map((entry) => Number(Buffer.from(entry, 'base64').toString())))
+    truth.expect(read === written, () => `checkpoint ${checkpoint} holds ${read} records read, ${written} written (C4)`)
+  }
   if (!isOver) return
   for (const [split, length] of inputs.lengths) {
     truth.expect(seen.get(split) === length, () => `plain shows ${seen.get(split)} of ${length} records of ${split}`)
@@ -74,6 +82,10 @@ export function compare({ truth, inputs, plain, counts }: Outside, isOver: boole
     }
   }
   truth.expect(counted.get('the end') === 1, () => `the closing output is there ${counted.get('the end') ?? 0} times`)
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0)
 }
 
 function keyOf({ split, index }: SourceRecord): string {

@@ -9,7 +9,7 @@ import { runJob, type RunEnd } from '../../engine/coordinator/run-job.ts'
 import { compare, POLICY, simulatedJob, type Outside } from './job-under-simulation.ts'
 import { NO_FAULTS, SimulatedProcess, type Rates, type Strike } from './process.ts'
 import { Service } from './simulated-sink.ts'
-import { Inputs } from './simulated-source.ts'
+import { Inputs, type Appearing } from './simulated-source.ts'
 import { simulatedStore } from './simulated-store.ts'
 import { Truth } from './truth.ts'
 import { VirtualTime } from './virtual-time.ts'
@@ -24,6 +24,10 @@ export interface Plan {
   /** Between processes the wall clock jumps by this; with `jumpsAtEffects` there and back at every effect. */
   readonly wallJumpMs?: number
   readonly jumpsAtEffects?: boolean
+  /** Splits that appear while the job runs. */
+  readonly appearing?: Appearing
+  /** Of each process in turn; default 1. */
+  readonly parallelisms?: readonly number[]
   /** What people ask for, each once its process has had so many effects. */
   readonly asks?: readonly Ask[]
 }
@@ -91,10 +95,12 @@ class Life {
     truth.leftovers = () => [...this.#outside.plain.leftovers(), ...this.#outside.counts.leftovers()]
     this.#outside = {
       truth,
-      inputs: new Inputs({ a: 17, b: 11 }),
+      inputs: new Inputs({ a: 17, b: 11 }, plan.appearing),
       plain: new Service('plain', truth),
       counts: new Service('counts', truth),
     }
+    const isAlone = (plan.parallelisms ?? [1]).every((one) => one === 1)
+    this.#outside.plain.isAlone = this.#outside.counts.isAlone = isAlone
   }
 
   async run(): Promise<void> {
@@ -185,6 +191,7 @@ class Life {
       store: simulatedStore(this.#store, process, truth),
       runtime: process.runtime,
       baseDirectory: '.',
+      parallelism: this.#parallelismOf(process.number),
       codeIdentity: 'code',
       holder: { ...HOLDER, socket: `socket ${process.number}` },
       isHolderAlive: (holder) => {
@@ -200,6 +207,11 @@ class Life {
         if (event.kind === 'running') truth.generations.set(process.number, event.generation)
       },
     })
+  }
+
+  #parallelismOf(number: number): number {
+    const { parallelisms = [1] } = this.#plan
+    return parallelisms[number % parallelisms.length] ?? 1
   }
 
   #hasEnded(process: SimulatedProcess): boolean {

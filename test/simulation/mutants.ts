@@ -52,6 +52,18 @@ export const MUTANTS: Readonly<Record<string, readonly Edit[]>> = {
   ),
   'position one too far': edit(SOURCE_PORT, POSITION, `${POSITION} as number + 1`),
   'position one too near': edit(SOURCE_PORT, POSITION, `${POSITION} as number - 1`),
+  'a new split is read, but not in the cut': [
+    ...edit(
+      SOURCE_PORT,
+      'this.#splits.set(one.split.id, { ...one })',
+      'this.#splits.set(one.split.id, Object.assign({ isNew: true }, one))',
+    ),
+    ...edit(
+      SOURCE_PORT,
+      'return { splits: [...this.#splits.values()].map(',
+      "return { splits: [...this.#splits.values()].filter((state) => !('isNew' in state)).map(",
+    ),
+  ],
   'swallowed commit error': edit(
     'engine/coordinator/committing.ts',
     "return requests.map(() => ({ kind: 'unknown', cause }))",

@@ -12,8 +12,9 @@ interface Transaction {
   readonly by: SimulatedProcess
 }
 
-/** One record as it becomes visible; `order` is the writer's own count. */
+/** One record as it becomes visible; `order` is the count of its writer, and of the writers that it goes on for. */
 export interface Visible {
+  readonly writer: string
   readonly order: number
   readonly value: unknown
 }
@@ -22,6 +23,9 @@ export class Service {
   readonly sink: string
   readonly transactions = new Map<string, Transaction>()
   readonly visible: Visible[] = []
+  /** There is one writer at any time: its count is that of all that is visible. */
+  isAlone = true
+  readonly #next = new Map<string, number>()
   readonly #everNamed = new Set<string>()
   readonly #truth: Truth
   committed = 0
@@ -64,12 +68,13 @@ export class Service {
     transaction.state = 'committed'
     this.committed += 1
     for (const one of transaction.values as Visible[]) {
-      const { order } = one
-      const expected = this.visible.length
+      const { order, writer } = one
+      const expected = this.isAlone ? this.visible.length : (this.#next.get(writer) ?? order)
       truth.expect(
         order === expected,
         () => `${this.sink}: ${name} shows record ${order} as number ${expected} (C2, C6)`,
       )
+      this.#next.set(writer, order + 1)
       this.visible.push(one)
     }
     return { kind: 'committed' }
@@ -109,13 +114,14 @@ export function simulatedSink(
     scope: () => new TextEncoder().encode(service.sink),
     async createWriter(context, restored) {
       await process.effect(`${service.sink}.createWriter`, () => failing(process, 'createWriter'))
-      let order = restored[0] ?? 0
+      let order = restored.reduce((sum, one) => sum + one, 0)
+      const writer = `${context.generation} ${context.subtask}`
       let name: string | undefined
       let epoch: Visible[] = []
       return {
         overlapsPrepare: process.chance() < 0.5,
         async write(batch) {
-          const taken = batch.values.map((value) => ({ order: order++, value }))
+          const taken = batch.values.map((value) => ({ writer, order: order++, value }))
           epoch.push(...taken)
           if (name === undefined) {
             const mine = context.nextName()

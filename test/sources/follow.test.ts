@@ -1,11 +1,22 @@
 /** Files that grow while they are read: whole lines once and in order, and nothing silently lost when one is truncated, rewritten or rotated. */
-import { appendFileSync, mkdtempSync, renameSync, rmSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  linkSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { unlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { json, lines, TerminalError } from '../../engine/api/index.ts'
-import { badLines, csv, fileSource, type FilePosition } from '../../sources/file/source.ts'
+import { json, lines, RetryableError, TerminalError } from '../../engine/api/index.ts'
+import { badLines, csv, fileSource, type FilePosition, type FileSplit } from '../../sources/file/source.ts'
 import { contextIn } from '../conformance/source-run.ts'
 import { nothingFound, pollUntil, readFiles, START, type Files, type FoundInFiles } from './read-files.ts'
 
@@ -23,6 +34,7 @@ const open = (path: string, blockBytes = 64): Files<string> =>
 
 interface Following<T> extends AsyncDisposable {
   readonly found: FoundInFiles<T>
+  add(splits: readonly (FileSplit | undefined)[]): Promise<void>
   /** Polls until there are so many values in all. */
   until(values: number): Promise<void>
   /** Polls until the source has nothing new, twice, and a look at each file in between. */
@@ -40,6 +52,9 @@ async function follow<T>(
   return {
     found,
     until: (values) => pollUntil(reader, found, (soFar) => soFar.values.length >= values),
+    add: (splits) =>
+      reader.addSplits?.(splits.flatMap((split) => (split === undefined ? [] : [{ split, position: START }]))) ??
+      Promise.reject(new Error('no addSplits')),
     idle: async () => {
       const before = performance.now()
       await pollUntil(reader, found, () => performance.now() - before > 250)
@@ -238,8 +253,16 @@ describe('a followed file that is not what it was (F20)', () => {
     await next.until(2)
     expect(next.found.values.toSorted()).toEqual(['later', 'of another file'])
   })
+})
 
-  test('new files are found at the next start and read from their beginning (F32)', async () => {
+describe('new files', () => {
+  const discover = async (known: readonly FileSplit[], path = '*'): Promise<readonly FileSplit[]> => {
+    const found = await open(path).discover({ ...contextIn(directory), isFirst: false }, known)
+    for (const { start } of found) expect(start).toEqual(START)
+    return found.map(({ split }) => split)
+  }
+
+  test('are found at the next start and read from their beginning (F32)', async () => {
     write('b', 'b1\n')
     const first = await readFiles(open('*'), directory, { until: (found) => found.values.length === 1 })
     write('a', 'a1\n')
@@ -249,6 +272,78 @@ describe('a followed file that is not what it was (F20)', () => {
       until: (found) => found.values.length === 2,
     })
     expect(second.values.toSorted()).toEqual(['a1', 'b2'])
+  })
+
+  test('join those that are followed, whenever they come (F32)', async () => {
+    write('b', 'b0\n')
+    await using job = await follow(open('*'), ['b'])
+    await job.until(1)
+    const known = await discover([{ id: 'b' }])
+    expect(known).toEqual([{ id: 'b' }])
+    write('a', 'a0\na1')
+    write('c', '')
+    const [a, b, c] = await discover(known)
+    expect([a?.id, b?.id, c?.id]).toEqual(['a', 'b', 'c'])
+    await job.add([a, c])
+    append('a', '\na2\n')
+    append('b', 'b1\n')
+    append('c', 'c0\n')
+    await job.until(6)
+    expect(job.found.values.toSorted()).toEqual(['a0', 'a1', 'a2', 'b0', 'b1', 'c0'])
+    expect(job.found.values.filter((value) => value.startsWith('a'))).toEqual(['a0', 'a1', 'a2'])
+  })
+
+  test('that are renamed to another name that matches are an error before they are read twice', async () => {
+    write('f', 'one\n')
+    const known = await discover([])
+    renameSync(pathOf('f'), pathOf('f.1'))
+    write('f', 'of another file\n')
+    await expect(discover(known)).rejects.toThrow(TerminalError)
+    await expect(discover(known)).rejects.toThrow(/f\.1 is the file that is followed as f: it was renamed/)
+    unlinkSync(pathOf('f'))
+    await expect(discover(known)).rejects.toThrow(/f\.1 is the file/)
+    renameSync(pathOf('f.1'), pathOf('f'))
+    expect(await discover(known)).toEqual(known)
+    linkSync(pathOf('f'), pathOf('f.1'))
+    await expect(discover(known)).rejects.toThrow(/has a second name now/)
+  })
+
+  test('that get the inode of one that is gone are new', async () => {
+    write('f', 'one\n')
+    const known = await discover([])
+    unlinkSync(pathOf('f'))
+    for (let index = 0; index < 20; index += 1) write(`g${index}`, '')
+    expect((await discover(known)).length).toBe(21)
+  })
+
+  test('may come and go while names are listed; a link that leads nowhere is told', async () => {
+    let isOver = false
+    const coming = (async () => {
+      for (let index = 0; !isOver; index += 1) {
+        await writeFile(pathOf(`t${index % 7}`), '')
+        await unlink(pathOf(`t${index % 7}`))
+      }
+    })()
+    for (let index = 0; index < 150; index += 1) await discover([], index % 2 === 0 ? '*' : '.')
+    isOver = true
+    await coming
+    symlinkSync('nowhere', pathOf('link'))
+    await expect(discover([])).rejects.toThrow(RetryableError)
+    await expect(discover([])).rejects.toThrow(/cannot read .*link/)
+    await expect(open('*').validate(contextIn(directory))).rejects.toThrow(TerminalError)
+  })
+
+  test('need not be there at the first start, where a directory or a glob is followed', async () => {
+    for (const path of ['.', '*.log']) {
+      await open(path).validate(contextIn(directory))
+      expect(await discover([], path)).toEqual([])
+    }
+    await expect(open('app.log').validate(contextIn(directory))).rejects.toThrow(/no file matches "app\.log"/)
+    const bounded = fileSource({ path: '*.log', decode: lines() })
+    await expect(bounded.validate(contextIn(directory))).rejects.toThrow(/no file matches/)
+    expect(bounded.discoverEveryMs).toBe(undefined)
+    expect(open('*').discoverEveryMs).toBe(1_000)
+    expect(() => fileSource({ path: '*', decode: lines(), discoverEveryMs: 5 })).toThrow(/set follow: true/)
   })
 })
 
@@ -261,5 +356,5 @@ test('compressed files and too many are refused', async () => {
   await expect(late.until(2)).rejects.toThrow(/g\.gz is compressed/)
   const reader = await open('f').createReader(contextIn(directory))
   const splits = Array.from({ length: 1_001 }, (_, index) => ({ split: { id: String(index) }, position: START }))
-  await expect(reader.assign(splits)).rejects.toThrow(/1001 files are to be followed, 1000 can be/)
+  await expect(reader.assign(splits)).rejects.toThrow(/1001 files are to be followed by one subtask, 1000 can be/)
 })

@@ -12,6 +12,7 @@ import { shareSplits } from '../../engine/coordinator/splits.ts'
 import { taskGraphOf } from '../../engine/graph/task-graph.ts'
 import type { TaskGroup } from '../../engine/task/host.ts'
 import { startTasks } from '../../engine/task/local-host.ts'
+import type { TaskLimits } from '../../engine/task/task.ts'
 import type { ToTask } from '../../engine/task/messages.ts'
 import type { Prepared } from './in-memory.ts'
 
@@ -52,6 +53,7 @@ export interface AttemptOptions {
   readonly generation?: number
   readonly runtime?: Runtime
   readonly parallelism?: number
+  readonly limits?: Partial<TaskLimits>
   /** Sources are told to end as soon as they are exhausted; default true. */
   readonly endsSources?: boolean
 }
@@ -80,6 +82,7 @@ export class TestAttempt implements AsyncDisposable {
     attempt.#tasks = await startTasks({
       graph,
       runtime: where.runtime,
+      limits: options.limits ?? {},
       spec: {
         names,
         parallelism,

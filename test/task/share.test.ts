@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { CorruptCheckpointError } from '../../engine/api/index.ts'
-import { dealSplits, endedOf, shareOf } from '../../engine/task/share.ts'
+import { dealNewSplits, dealSplits, endedOf, shareOf } from '../../engine/task/share.ts'
 import type { SplitState } from '../../engine/task/source-port.ts'
 
 /** 1 → 2 → 3 → 5 → 6 → 5 → 2 → 5 → 3 → 2 → 1: the ten pairs that Flink is tried with, one after another. */
@@ -132,4 +132,32 @@ test('closing output is given once: what the part of subtask 0 says holds at eve
   // No other subtask has any: it is as if it had not ended, until its inputs say so again.
   expect(endedOf(parts(true, true), 1)).toBe(false)
   expect(endedOf([], 0)).toBe(false)
+})
+
+test('new splits go, in order, to whom has the fewest open ones; whoever takes no more gets none', () => {
+  const counts = fc.array(fc.option(fc.nat(6), { nil: undefined }), { minLength: 1, maxLength: 5 })
+  fc.assert(
+    fc.property(counts, fc.nat(12), (before, count) => {
+      const splits = Array.from({ length: count }, (_, index) => ({
+        split: { id: `${index}` },
+        position: 0,
+        ended: false,
+      }))
+      const open = [...before]
+      const shares = dealNewSplits(splits, open)
+      const dealt = [...shares.values()].flat()
+      const isTaken = before.some((one) => one !== undefined)
+      const expected = isTaken ? splits.map((_, index) => index) : []
+      expect(dealt.map(({ split }) => Number(split.id)).toSorted(ascending)).toEqual(expected)
+      for (const [subtask, share] of shares) {
+        expect(before[subtask]).not.toBe(undefined)
+        expect(share.map(({ split }) => Number(split.id))).toEqual(
+          share.map(({ split }) => Number(split.id)).toSorted(ascending),
+        )
+        // Nobody who got one has more than one above anybody.
+        const fewest = Math.min(...open.filter((one) => one !== undefined))
+        expect((open[subtask] ?? 0) - fewest).toBeLessThanOrEqual(1)
+      }
+    }),
+  )
 })

@@ -1,6 +1,7 @@
 /**
- * `npm run bench -- exchange`: records over a unix socket, our channel against bare frames of the same encoding (msgpack in a length-prefixed
- * frame, nothing else), both ends in one process, so that CPU per record is the whole of both. A, B, B, A; each verified by a sum.
+ * `node bench/parallel/exchange.ts <json options>`: records over a unix socket, our channel against bare frames of the same encoding (msgpack
+ * in a length-prefixed frame, nothing else), both ends in one process, so that CPU per record is the whole of both. A, B, B, A; each
+ * verified by a sum. Prints one JSON line.
  */
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -8,9 +9,10 @@ import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Packr, Unpackr } from 'msgpackr'
-import { NO_TIMESTAMP } from '../engine/api/index.ts'
-import { Connection } from '../engine/worker/connection.ts'
-import { RemoteChannelReader, RemoteChannelWriter } from '../engine/worker/remote-channel.ts'
+import { NO_TIMESTAMP } from '../../engine/api/index.ts'
+import { Connection } from '../../engine/worker/connection.ts'
+import { median, rounded } from '../core/figures.ts'
+import { RemoteChannelReader, RemoteChannelWriter } from '../../engine/worker/remote-channel.ts'
 
 interface Order {
   readonly customer: string
@@ -30,42 +32,53 @@ interface Taken {
   readonly sum: number
 }
 
-const isQuick = process.argv.includes('--quick')
-const TOTAL = isQuick ? 200_000 : 2_000_000
+export interface ExchangeOptions {
+  /** In a batch. */
+  readonly size: number
+  readonly records: number
+  readonly rounds: number
+}
+
+export interface ExchangeResult {
+  /** CPU per record, ours to bare. */
+  readonly ratio: number
+  readonly nanosPerRecord: Readonly<Record<'ours' | 'bare', number>>
+  readonly recordsPerSecond: number
+  readonly isRight: boolean
+}
+
 /** Of the one channel of a task that has one. */
 const CAPACITY = 4_096
-const SIZES = [64, 256, 1_024]
-const ROUNDS = isQuick ? 1 : 3
 
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
+const [, , text] = process.argv
+const { size, records, rounds } = JSON.parse(text ?? '{"size":256,"records":200000,"rounds":1}') as ExchangeOptions
+console.log(JSON.stringify(await compare()))
 
-for (const size of SIZES) {
-  const batches = batchesOf(size)
+async function compare(): Promise<ExchangeResult> {
+  const batches = batchesOf()
   const expected = batches.reduce((sum, { values }) => sum + sumOf(values), 0)
   const takes: Record<'ours' | 'bare', Taken[]> = { ours: [], bare: [] }
-  for (const who of ['ours', 'bare', 'bare', 'ours'] as const) await measure(who === 'ours' ? ours : bare, batches)
-  for (let round = 0; round < ROUNDS; round += 1) {
-    for (const who of ['ours', 'bare', 'bare', 'ours'] as const) {
-      const taken = await measure(who === 'ours' ? ours : bare, batches)
-      if (taken.sum !== expected) throw new Error(`${who}: the sum is ${taken.sum}, not ${expected}`)
-      takes[who].push(taken)
-    }
+  const order = ['ours', 'bare', 'bare', 'ours'] as const
+  for (const who of order) await measure(who === 'ours' ? ours : bare, batches)
+  for (let round = 0; round < rounds; round += 1) {
+    for (const who of order) takes[who].push(await measure(who === 'ours' ? ours : bare, batches))
   }
-  const cpu = { ours: nanos(takes.ours), bare: nanos(takes.bare) }
-  const rate = (TOTAL / median(takes.ours.map(({ wallMs }) => wallMs)) / 1_000).toFixed(2)
-  console.log(
-    `batches of ${String(size).padStart(4)}: ours ${cpu.ours} ns CPU a record (${rate} M/s), bare ${cpu.bare} ns, ` +
-      `ratio ${(cpu.ours / cpu.bare).toFixed(2)}; verified ${TOTAL} records`,
-  )
+  const nanos = { ours: nanosOf(takes.ours), bare: nanosOf(takes.bare) }
+  return {
+    ratio: rounded(nanos.ours / nanos.bare),
+    nanosPerRecord: nanos,
+    recordsPerSecond: Math.round((records / median(takes.ours.map(({ wallMs }) => wallMs))) * 1_000),
+    isRight: [...takes.ours, ...takes.bare].every(({ sum }) => sum === expected),
+  }
 }
 
-function nanos(takes: readonly Taken[]): number {
-  return Math.round((median(takes.map(({ cpuMs }) => cpuMs)) / TOTAL) * 1e6)
+function nanosOf(takes: readonly Taken[]): number {
+  return Math.round((median(takes.map(({ cpuMs }) => cpuMs)) / records) * 1e6)
 }
 
-function batchesOf(size: number): readonly Batch[] {
-  return Array.from({ length: Math.ceil(TOTAL / size) }, (_, batch) => {
-    const values = Array.from({ length: Math.min(size, TOTAL - batch * size) }, (_unused, row): Order => {
+function batchesOf(): readonly Batch[] {
+  return Array.from({ length: Math.ceil(records / size) }, (_, batch) => {
+    const values = Array.from({ length: Math.min(size, records - batch * size) }, (_unused, row): Order => {
       const index = batch * size + row
       return {
         customer: `customer-${(index * 7_919) % 100_000}`,
