@@ -4,7 +4,7 @@
  * The first failure is kept although it is thrown as well: a user's function may catch what `emit` throws, and a record would be
  * missing downstream without anybody noticing (T2). The task looks here before it hands anything to a writer.
  */
-import { messageOf, TaskFailure, TerminalError } from '../api/index.ts'
+import { CorruptCheckpointError, messageOf, TaskFailure, TerminalError } from '../api/index.ts'
 
 export class ChainGuard {
   /** An edge holds as many records as a writer should get at once. */
@@ -48,7 +48,8 @@ export class ChainGuard {
 
 function failureOf(operator: string, error: unknown): Error {
   const message = `operator "${operator}" failed: ${messageOf(error)}`
-  return error instanceof TerminalError
-    ? new TerminalError(message, { cause: error })
-    : new TaskFailure(message, { cause: error })
+  if (error instanceof TerminalError) return new TerminalError(message, { cause: error })
+  // State that was restored is decoded when its key is met; another attempt reads the same bytes.
+  if (error instanceof CorruptCheckpointError) return new CorruptCheckpointError(message, { cause: error })
+  return new TaskFailure(message, { cause: error })
 }

@@ -29,8 +29,15 @@ export class OutputPort {
       const buffer = buffers[index]
       if (buffer === undefined || buffer.values.length < (all ? 1 : WORTH_SENDING)) continue
       const writers = exchange.partition.kind === 'broadcast' ? this.#writers : this.#writers.slice(index, index + 1)
-      if (writers.every((writer) => writer.hasCredit)) send(buffer, writers)
-      else (pending ??= []).push(sendLater(buffer, writers))
+      if (writers.every((writer) => writer.hasCredit)) {
+        send(buffer, writers)
+        continue
+      }
+      const sent = sendLater(buffer, writers)
+      // Nobody waits for it when a later channel refuses its records at once.
+      sent.catch(() => undefined)
+      pending ??= []
+      pending.push(sent)
     }
     return pending === undefined ? undefined : Promise.all(pending).then(() => undefined)
   }

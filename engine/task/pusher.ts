@@ -29,7 +29,11 @@ export class Pusher {
 
   constructor(options: PusherOptions) {
     this.#options = options
-    this.#halted = new Promise((resolve) => options.signal.addEventListener('abort', () => resolve(), { once: true }))
+    const { signal } = options
+    // It may have been while the task was being opened.
+    this.#halted = signal.aborted
+      ? Promise.resolve()
+      : new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
   }
 
   /** Everything of it is handed to the writers when it resolves, unless the task was halted; a little of it may wait for its channel. */

@@ -8,10 +8,10 @@
  *   or in the queue.
  * - T2: the frames of a channel go through one socket, so its order is kept.
  */
-import { unreachable } from '../api/index.ts'
-import { ChannelQueue, type ChannelItem, type ChannelWriter } from '../task/channel.ts'
+import { TerminalError, unreachable } from '../api/index.ts'
+import { ChannelQueue, type ChannelItem, type ChannelWriter, type RecordBatch } from '../task/channel.ts'
 import type { FramePayload } from './connection.ts'
-import { ProtocolError, type Frame, type FrameKind } from './frame.ts'
+import { MAX_PAYLOAD_BYTES, ProtocolError, type Frame, type FrameKind } from './frame.ts'
 import { decodeBatch, encodeBatch } from './record-codec.ts'
 
 /** What of a connection a channel needs. */
@@ -27,6 +27,8 @@ export interface RemoteChannelOptions {
   readonly capacity: number
   /** Whose records they are. */
   readonly operator: string
+  /** Of a frame. */
+  readonly maxPayloadBytes?: number
 }
 
 /** Credit is given in portions of the capacity: a frame for each batch taken would be half of all frames. */
@@ -54,12 +56,10 @@ export class RemoteChannelWriter implements ChannelWriter {
 
   /** @throws TerminalError for records that cannot leave the process */
   send(item: ChannelItem): void {
-    const { connection, channel, operator } = this.#options
+    const { connection, channel } = this.#options
     switch (item.kind) {
       case 'records':
-        connection.send('records', channel, encodeBatch(item, operator))
-        this.#outstanding += item.values.length
-        return
+        return this.#sendRecords(item)
       case 'barrier':
         connection.send('barrier', channel, encodeBarrier(item))
         return
@@ -69,6 +69,28 @@ export class RemoteChannelWriter implements ChannelWriter {
       default:
         unreachable(item)
     }
+  }
+
+  /** Batches are counted in records: many large ones are more than one frame. */
+  #sendRecords(batch: RecordBatch): void {
+    const { connection, channel, operator, maxPayloadBytes = MAX_PAYLOAD_BYTES } = this.#options
+    const encoded = encodeBatch(batch, operator)
+    const sizeBytes = encoded.head.byteLength + encoded.rest.byteLength
+    const count = batch.values.length
+    if (sizeBytes > maxPayloadBytes) {
+      if (count > 1) return this.#sendHalves(batch)
+      throw new TerminalError(
+        `a record of "${operator}" has ${sizeBytes} bytes; at most ${maxPayloadBytes} can go to another process`,
+      )
+    }
+    connection.send('records', channel, encoded)
+    this.#outstanding += count
+  }
+
+  #sendHalves({ values, timestamps }: RecordBatch): void {
+    const half = values.length >>> 1
+    this.#sendRecords({ values: values.slice(0, half), timestamps: timestamps.slice(0, half) })
+    this.#sendRecords({ values: values.slice(half), timestamps: timestamps.slice(half) })
   }
 
   /** Of the `credit` frame of this channel. @throws ProtocolError */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { TaskFailure } from '../../engine/api/index.ts'
+import { CorruptCheckpointError, TaskFailure } from '../../engine/api/index.ts'
 import type { Manifest } from '../../engine/checkpoint/manifest.ts'
 import { list, value } from '../../engine/graph/descriptors.ts'
 import { graphOf, MemoryBlobs, positionIn, splitsOf, preparedIn, TestAttempt, until, valuesIn } from './attempt.ts'
@@ -243,6 +243,27 @@ test('lists grow across a checkpoint that was abandoned (F30)', async () => {
   })
   await second.heard('input-ended')
   expect(sink.written).toEqual([31])
+})
+
+test('restored state that cannot be read is that, also when a record is the first to need it (F15)', async () => {
+  const source = new MemorySource({ a: numbers(10) })
+  source.endless = true
+  const sink = new MemorySink()
+  await using attempt = await TestAttempt.start(counting(source, sink), {})
+  await attempt.complete(1, null)
+  await until(() => sink.written.length === 10)
+  const restored = await attempt.complete(2, 1)
+  // As of a later version of the format.
+  for (const bytes of attempt.blobs.blobs.values()) bytes.fill(0xc1)
+  const more = new MemorySource({ a: numbers(20) })
+  await using again = await TestAttempt.start(counting(more, new MemorySink()), {
+    restored,
+    blobs: attempt.blobs,
+    generation: 2,
+  })
+  const { error } = await again.heard('failed')
+  expect(error).toBeInstanceOf(CorruptCheckpointError)
+  expect(String(error)).toMatch(/operator "count" failed: key group \d+ in count-\d+ cannot be read/)
 })
 
 test('acknowledges to the source what the oldest retained checkpoint holds, and restores writer state', async () => {

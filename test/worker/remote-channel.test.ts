@@ -5,6 +5,7 @@ import { NO_TIMESTAMP, TerminalError } from '../../engine/api/index.ts'
 import { type ChannelItem, type ChannelQueue } from '../../engine/task/channel.ts'
 import { Connection } from '../../engine/worker/connection.ts'
 import { frameOf, type Frame } from '../../engine/worker/frame.ts'
+import { decodeBatch } from '../../engine/worker/record-codec.ts'
 import { RemoteChannelReader, RemoteChannelWriter } from '../../engine/worker/remote-channel.ts'
 import { socketPair, type SocketPair } from './socket-pair.ts'
 
@@ -134,6 +135,35 @@ test('barriers and the end need no credit', async () => {
   made.writer.send({ kind: 'ended' })
   const items = await taken(made.queue, 3)
   expect(items.slice(1)).toEqual([{ kind: 'barrier', checkpoint: 7, base: null }, { kind: 'ended' }])
+})
+
+test('a batch that is more than a frame goes in several; a single record that is more is refused by name (C8)', () => {
+  const frames: Frame[] = []
+  const writer = new RemoteChannelWriter({
+    connection: {
+      send: (kind, number, { head, rest = new Uint8Array(0) } = { head: new Uint8Array(0) }) => {
+        frames.push({ kind, channel: number, payload: Buffer.concat([head, rest]) })
+      },
+    },
+    channel: CHANNEL,
+    capacity: 3,
+    operator: 'op',
+    maxPayloadBytes: 3_000,
+  })
+  const large = new Uint8Array(1_000)
+  writer.send({ kind: 'records', values: [1, 2, 3].map((index) => ({ index, large })), timestamps: [1, 2, 3] })
+  const indexes = frames
+    .map(({ payload }) => decodeBatch(payload))
+    .map(({ values, timestamps }) => {
+      expect(values.map((one) => (one as { index: number }).index)).toEqual(timestamps)
+      return timestamps
+    })
+  expect(indexes).toEqual([[1], [2, 3]])
+  expect(writer.hasCredit).toBe(false)
+  const tooLarge = new Uint8Array(3_000)
+  expect(() => writer.send({ kind: 'records', values: [tooLarge], timestamps: [1] })).toThrow(
+    /^a record of "op" has \d+ bytes; at most 3000 can go to another process$/,
+  )
 })
 
 test('a record that cannot leave the process is refused where it is sent, and names who gave it', async () => {
