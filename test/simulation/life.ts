@@ -41,7 +41,7 @@ export interface Report {
   readonly visible: Readonly<Record<string, readonly unknown[]>>
 }
 
-const MOST_PROCESSES = 30
+const MOST_PROCESSES = 100
 const RESTART: RestartStrategy = { kind: 'fixed-delay', attempts: Number.POSITIVE_INFINITY, delayMs: 5 }
 
 export async function live(plan: Plan, subject: Subject, restart = RESTART): Promise<Report> {
