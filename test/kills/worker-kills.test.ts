@@ -14,6 +14,7 @@ import {
   kill,
   OPENS_A_PART,
   pointsOf,
+  sleepingAt,
   struckIn,
   survived,
   togetherSinceEntry,
@@ -152,7 +153,7 @@ test(
   'a worker stopped at any effect is declared dead and replaced in the same command; it is gone when the next attempt runs (F14)',
   TIMEOUT,
   async () => {
-    const points = sampled((await pointsOf(3, 4)).ofWorkers, 2)
+    const points = sleepingAt((await pointsOf(3, 4)).ofWorkers, 2, 7)
     const before = { facts, fired }
     await inPairs(points, async (point) => {
       using arena = parallelArena()

@@ -1,6 +1,6 @@
 /** Runs of parallel.job.ts in worker processes: their flags, where each process can be struck, and who is left of them. */
 import { deepEqual, ok } from 'node:assert/strict'
-import { LOG, type Arena, type StartOptions, type Strike } from './harness.ts'
+import { IS_LONG, LOG, sampled, type Arena, type StartOptions, type Strike } from './harness.ts'
 import { at, PARALLEL_SINKS, parallelArena } from './parallel-truth.ts'
 import { until, type Run } from './run.ts'
 
@@ -55,12 +55,17 @@ function whoseOf(line: string): Point['in'] {
   return worker === undefined ? 'command' : Number(worker)
 }
 
+/** Of those at which a process sleeps: in CI `size`, with SLUICE_KILLS=all one of `distance` each. */
+export function sleepingAt(points: readonly Point[], size: number, distance: number): readonly Point[] {
+  return IS_LONG ? points.filter((_, index) => index % distance === 0) : sampled(points, size)
+}
+
 /** Strikes of all its processes. */
 export function struckIn(run: Run): readonly string[] {
   return [...run.struck, ...run.workers.flatMap(({ struck }) => struck)]
 }
 
-/** A run that ends by itself although its workers die: each failed attempt is blamed on a death. Returns how many there were. */
+/** A run that ends by itself although its workers die: each failed attempt is blamed on a death. */
 export async function survived(arena: Arena, options: StartOptions): Promise<Run> {
   const run = await arena.run(0, { job, ...options })
   for (const { failure } of run.events('restarting'))
