@@ -26,10 +26,19 @@ export interface Points {
   readonly ofCommand: readonly Point[]
 }
 
-/** Before and after every effect of one cycle in the middle, and from the last one on to the end. */
-export async function pointsOf(workers: number, parallelism: number): Promise<Points> {
+/** How the first run of a test is started: worker 1 has the second of three subtasks. */
+export const FIRST = inWorkers(2, 3)
+let found: Promise<Points> | undefined
+
+/** Of the first run: before and after every effect of one cycle in the middle, and from the last one on to the end. */
+export function points(): Promise<Points> {
+  found ??= findPoints()
+  return found
+}
+
+async function findPoints(): Promise<Points> {
   using arena = parallelArena()
-  const { together } = await arena.run(0, { job, flags: inWorkers(workers, parallelism) })
+  const { together } = await arena.run(0, { job, flags: FIRST })
   const entries = together.flatMap((line, index) => (line.startsWith(ENTRY) ? [index] : []))
   const [from = 0, to = 0] = entries.slice(4)
   const last = entries.at(-4) ?? 0
@@ -41,13 +50,13 @@ export async function pointsOf(workers: number, parallelism: number): Promise<Po
     const isMeant = (index > from && index <= to) || index > last
     return isMeant ? (['before', 'after'] as const).map((moment): Point => ({ in: who, nth, moment })) : []
   })
-  const points = {
+  const both = {
     ofWorkers: all.filter((point) => point.in !== 'command'),
     ofCommand: all.filter((point) => point.in === 'command'),
   }
-  ok(points.ofWorkers.length > 200, `${points.ofWorkers.length} effects of workers`)
-  ok(points.ofCommand.length > 80, `${points.ofCommand.length} effects of the command`)
-  return points
+  ok(both.ofWorkers.length > 200, `${both.ofWorkers.length} effects of workers`)
+  ok(both.ofCommand.length > 80, `${both.ofCommand.length} effects of the command`)
+  return both
 }
 
 function whoseOf(line: string): Point['in'] {
@@ -56,8 +65,8 @@ function whoseOf(line: string): Point['in'] {
 }
 
 /** Of those at which a process sleeps: in CI `size`, with SLUICE_KILLS=all one of `distance` each. */
-export function sleepingAt(points: readonly Point[], size: number, distance: number): readonly Point[] {
-  return IS_LONG ? points.filter((_, index) => index % distance === 0) : sampled(points, size)
+export function sleepingAt(all: readonly Point[], size: number, distance: number): readonly Point[] {
+  return IS_LONG ? all.filter((_, index) => index % distance === 0) : sampled(all, size)
 }
 
 /** Strikes of all its processes. */
