@@ -3,26 +3,36 @@
  * is told. An effect is named `<call> <path>`, the path relative to the working directory; calls on a descriptor have the path it was
  * opened with.
  *
- * SLUICE_STRIKES is JSON, a list of { match?, nth, moment, how, times?, whileFile? }:
+ * Worker processes inherit it from the command, with a name: the first process that the command starts is `0`, the next one `1`, and so on, those
+ * that take the place of a dead one too. It is what their lines of the trace begin with, like `0> `.
+ *
+ * SLUICE_STRIKES is JSON, a list of { match?, nth, moment, how, times?, whileFile?,
+ *   slowMs?, in? }:
  * - match: a pattern that effect names begin with, `nth` counts those that match; without it `nth` counts all effects. `readdir` and `open` (for
  *   reading) can be matched, but are no effects: they are not traced and not counted.
  * - moment: `before` the call, or `after` it, before its caller hears of it.
- * - how: KILL; STOP (until the file SLUICE_WOKEN exists and SIGCONT has come); TERM (goes on); SLOW (the reply comes 100 ms late); or an
+ * - how: KILL; STOP (until the file SLUICE_WOKEN exists and SIGCONT has come); TERM (goes on); SLOW (the reply comes `slowMs` late, 100 ms if not said); or an
  *   error code that the call fails with, `before` it had any effect or `after` it had (a lost reply).
  * - times: how often an error is given, from `nth` on; whileFile: only while that file exists.
+ * - in: only in the process of that name, `command` or a number; each process counts for itself.
  * SLUICE_CLOCK is JSON, [[afterMs, offsetMs], …]: the wall clock jumps to that offset when the process is so old.
- * SLUICE_TRACE takes a line per effect, and `! <how> <effect>` per strike.
+ * SLUICE_TRACE takes a line per effect, `! <how> <effect>` per strike, and `# <pid>` of each worker. Lines are in the order in which things happened,
+ * whichever process did them.
  */
+import childProcess from 'node:child_process'
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { relative } from 'node:path'
 
 const { existsSync, openSync, writeSync } = fs
-const strikes = JSON.parse(process.env.SLUICE_STRIKES ?? '[]').map((strike) => ({
-  ...strike,
-  pattern: strike.match === undefined ? undefined : new RegExp(`^(?:${strike.match})`),
-  seen: 0,
-}))
+const self = process.env.SLUICE_PROCESS ?? 'command'
+const strikes = JSON.parse(process.env.SLUICE_STRIKES ?? '[]')
+  .filter((strike) => strike.in === undefined || String(strike.in) === self)
+  .map((strike) => ({
+    ...strike,
+    pattern: strike.match === undefined ? undefined : new RegExp(`^(?:${strike.match})`),
+    seen: 0,
+  }))
 const trace = process.env.SLUICE_TRACE === undefined ? undefined : openSync(process.env.SLUICE_TRACE, 'a')
 const pathOf = new Map()
 const SIGNALS = ['KILL', 'STOP', 'TERM']
@@ -30,7 +40,7 @@ const SLOW_MS = 100
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
 
 function note(line) {
-  if (trace !== undefined) writeSync(trace, `${line}\n`)
+  if (trace !== undefined) writeSync(trace, `${self === 'command' ? '' : `${self}> `}${line}\n`)
 }
 
 /** The strikes that hit this very effect. */
@@ -90,7 +100,8 @@ function wrap(owner, name, call) {
       return result
     }
     if (error !== undefined) return void setImmediate(() => done(error))
-    const delayMs = hit.some(({ how }) => how === 'SLOW') ? SLOW_MS : 0
+    const slow = hit.find(({ how }) => how === 'SLOW')
+    const delayMs = slow === undefined ? 0 : (slow.slowMs ?? SLOW_MS)
     if (delayMs > 0) note(`! SLOW ${effect}`)
     args[args.length - 1] = (...answer) => {
       if (call === 'open' && answer[0] === null) pathOf.set(answer[1], args[0])
@@ -119,6 +130,15 @@ for (const call of [
   'fdatasync',
 ])
   wrap(fs, call, call)
+
+if (self !== 'command') note(`# ${process.pid}`)
+let started = 0
+const { spawn } = childProcess
+childProcess.spawn = (file, argv, options) => {
+  const env = { ...(options.env ?? process.env), SLUICE_PROCESS: String(started) }
+  started += 1
+  return spawn(file, argv, { ...options, env })
+}
 syncBuiltinESMExports()
 
 const jumps = JSON.parse(process.env.SLUICE_CLOCK ?? '[]')

@@ -33,6 +33,9 @@ export interface Strike {
   readonly how: 'KILL' | 'STOP' | 'TERM' | 'SLOW' | 'ENOSPC' | 'EIO' | 'EROFS' | 'EDQUOT'
   readonly times?: number
   readonly whileFile?: string
+  readonly slowMs?: number
+  /** Default: in the command and in each of its workers. */
+  readonly in?: 'command' | number
 }
 
 export interface StartOptions {
@@ -44,6 +47,8 @@ export interface StartOptions {
   readonly job?: string
   /** Jumps of the wall clock: [age of the process, offset] in milliseconds. */
   readonly clock?: readonly (readonly [number, number])[]
+  /** A module of this directory that seeds a mistake into the engine of each process. */
+  readonly mistakes?: string
   /** Default true. */
   readonly isTraced?: boolean
 }
@@ -59,9 +64,17 @@ export class Arena implements Disposable {
     const settings = Object.entries(options.settings ?? {}).map(([name, value]) => [`KILLS_${name}`, String(value)])
     const strikes = (options.strikes ?? []).map((strike) => ({ nth: 1, moment: 'before', ...strike }))
     const job = join(HERE, `${options.job ?? 'kills'}.job.ts`)
+    const preloads = ['effects-preload.mjs', ...(options.mistakes === undefined ? [] : [options.mistakes])]
     const child = spawn(
       process.execPath,
-      ['--import', join(HERE, 'effects-preload.mjs'), BIN, 'run', job, '--json', ...(options.flags ?? [])],
+      [
+        ...preloads.flatMap((file) => ['--import', join(HERE, file)]),
+        BIN,
+        'run',
+        job,
+        '--json',
+        ...(options.flags ?? []),
+      ],
       {
         cwd: this.directory,
         env: {

@@ -7,6 +7,7 @@ import { inPairs, IS_LONG, LOG, sampled, tell, type Arena, type Strike } from '.
 import { FACTS } from './parallel-input.ts'
 import {
   at,
+  endsIn,
   expectComplete,
   expectPrefix,
   PARALLEL_REPLAY,
@@ -153,24 +154,6 @@ async function refusedAsGone(arena: Arena, settings: Edit['settings']): Promise<
   expect(said).toMatch(/operator \\"held\\" is gone, but the checkpoint holds its state.*--drop held/)
   expect([arena.names(LOG), PARALLEL_SINKS.map((sink) => arena.names(sink))]).toEqual(before)
   return 1
-}
-
-interface Ends {
-  readonly a: boolean
-  readonly b: boolean
-}
-
-/** Of the newest completed checkpoint: which source has ended in it. Said by all subtasks alike, or by none. */
-function endsIn(arena: Arena): Ends | undefined {
-  const newest = arena.log().at(-1)?.retained.at(-1)
-  if (newest === undefined) return undefined
-  const { operators } = arena.manifestOf(newest)
-  const [a, b] = (['a', 'b'] as const).map((source) => {
-    const ended = operators.filter((one) => one.operator === source).map((one) => one.ended)
-    expect(new Set(ended).size).toBe(1)
-    return ended[0] === true
-  })
-  return { a: a ?? false, b: b ?? false }
 }
 
 test(

@@ -114,6 +114,24 @@ export async function waitingOf(arena: Arena, operator = 'held'): Promise<readon
   return (await entriesOf(arena, { operator, state: 'waiting' })) as readonly string[]
 }
 
+export interface Ends {
+  readonly a: boolean
+  readonly b: boolean
+}
+
+/** Of the newest completed checkpoint: which source has ended in it. Said by all subtasks alike, or by none. */
+export function endsIn(arena: Arena): Ends | undefined {
+  const newest = arena.log().at(-1)?.retained.at(-1)
+  if (newest === undefined) return undefined
+  const { operators } = arena.manifestOf(newest)
+  const [a, b] = (['a', 'b'] as const).map((source) => {
+    const ended = operators.filter((one) => one.operator === source).map((one) => one.ended)
+    deepEqual(new Set(ended).size, 1, `subtasks of ${source} do not agree whether it has ended`)
+    return ended[0] === true
+  })
+  return { a: a ?? false, b: b ?? false }
+}
+
 interface Group {
   readonly sink: string
   /** Visible, in order. */
