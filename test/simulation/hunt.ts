@@ -21,6 +21,7 @@ export async function hunt(mostLives: number): Promise<Found> {
 
 async function* plans(): AsyncGenerator<Plan> {
   yield* simplePlans(1, 6)
+  yield* appearingPlans()
   yield* sweeperPlans()
   yield* simplePlans(7, Number.POSITIVE_INFINITY)
 }
@@ -36,6 +37,14 @@ function* simplePlans(from: number, to: number): Generator<Plan> {
     yield { seed, processes: [{ parallelism: 2, placement: 'apart', strikes: [] }], rates }
     // Commits are behind.
     yield { seed, processes: [{ parallelism: 2, placement: 'here', strikes }], rates: { ...NO_FAULTS, sink: 0.4 } }
+  }
+}
+
+/** Splits appear while the job runs, in one subtask and in several. */
+function* appearingPlans(): Generator<Plan> {
+  for (let seed = 1; seed <= 4; seed += 1) {
+    const strikes: readonly Strike[] = [{ effect: 150 + seed * 40, moment: 'after', kind: 'kill' }]
+    yield { seed, processes: [{ parallelism: seed, strikes }, { parallelism: 1 }], appearing: [0, 1, 3] }
   }
 }
 

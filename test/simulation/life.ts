@@ -30,6 +30,8 @@ export interface Report {
   /** Asks that were answered: runs that ended STOPPED or CANCELED, checkpoints completed or not. */
   readonly answered: number
   readonly completed: number
+  /** How often a reader was given splits that had appeared. */
+  readonly added: number
   readonly processes: number
   /** Processes that went on at another parallelism than the one before. */
   readonly rescales: number
@@ -67,7 +69,7 @@ class Life {
     this.#restart = restart
     const nobody = new SimulatedProcess(this.#time, { number: 0, seed: 0, rates: NO_FAULTS, jumpMs: 0, strikes: [] })
     const { id } = subject.job(new World('', {}).connectorsFor(nobody))
-    this.#world = new World(id, subject)
+    this.#world = new World(id, subject, plan)
     this.#world.truth.onStarted = ({ holder }) => {
       for (const { process } of this.#all) {
         if (holder.socket === `socket ${process.number}`) continue
@@ -118,6 +120,7 @@ class Life {
       faults: sum(({ process }) => process.faults),
       repeated: sum(({ process }) => process.repeated),
       completed: truth.completed,
+      added: processes.flatMap((one) => one.effects).filter((name) => name.endsWith('.addSplits')).length,
       processes: processes.length,
       rescales: places.filter((one, index) => index > 0 && one !== places[index - 1]).length,
       steps: this.#time.steps,

@@ -44,6 +44,7 @@ test(
       expect(count(name)).toBeGreaterThan(lives)
     expect(count('restarts')).toBeGreaterThan(lives / 2)
     expect(count('unsuccessful')).toBeGreaterThan(lives / 5)
+    expect(count('added')).toBeGreaterThan(lives / 4)
     expect(count('answered')).toBeGreaterThan(lives / 10)
     expect(count('facts')).toBeGreaterThan(lives * 1_000)
   },

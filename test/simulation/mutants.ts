@@ -53,6 +53,18 @@ const SERIAL: Readonly<Record<string, readonly Edit[]>> = {
   ),
   'position one too far': edit(SOURCE_PORT, POSITION, `${POSITION} as number + 1`),
   'position one too near': edit(SOURCE_PORT, POSITION, `${POSITION} as number - 1`),
+  'a new split is read, but not in the cut': [
+    ...edit(
+      SOURCE_PORT,
+      'this.#splits.set(one.split.id, { ...one })',
+      'this.#splits.set(one.split.id, Object.assign({ isNew: true }, one))',
+    ),
+    ...edit(
+      SOURCE_PORT,
+      'return { splits: [...this.#splits.values()].map(',
+      "return { splits: [...this.#splits.values()].filter((state) => !('isNew' in state)).map(",
+    ),
+  ],
   'swallowed commit error': edit(
     'engine/coordinator/committing.ts',
     "return requests.map(() => ({ kind: 'unknown', cause }))",
@@ -156,11 +168,15 @@ const PARALLEL: Readonly<Record<string, readonly Edit[]>> = {
     '  #endSources(): void {\n    if (this.#flight !== undefined) return\n',
     '  #endSources(): void {\n',
   ),
-  'a cut before an end that was told before its trigger': edit(
-    TASK,
-    'return this.#checkpoints.isDue && !this.#isEndDue',
-    'return this.#checkpoints.isDue',
-  ),
+  'a cut before an end that was told before its trigger': [
+    ...edit(TASK, 'if (this.#isEndDue) return this.#end()\n', ''),
+    ...edit(
+      TASK,
+      'if (this.#checkpoints.isDue) await this.#cut()\n',
+      'if (this.#checkpoints.isDue) await this.#cut()\n    else if (this.#isEndDue) return this.#end()\n',
+    ),
+    ...edit(TASK, 'this.#isEndDue || !this.#checkpoints.isDue', '!this.#checkpoints.isDue'),
+  ],
   'completion is not learnt from the base of a barrier': edit(
     CHECKPOINTS,
     'barrier.base !== null && barrier.base === this.#acknowledged?.checkpoint',

@@ -12,6 +12,8 @@ export interface Plan {
   /** Between processes the wall clock jumps by this; with `jumpsAtEffects` there and back at every effect. */
   readonly wallJumpMs?: number
   readonly jumpsAtEffects?: boolean
+  /** Split i of each source is there once so many checkpoints have completed; 0 or left out: from the beginning. */
+  readonly appearing?: readonly number[]
 }
 
 export interface ProcessPlan {
@@ -118,6 +120,7 @@ export function planOf(seed: number, until = 240): Plan {
     })),
     ...(random() < 0.6 ? { wakeAfter: FIRST_EFFECT + below(until - FIRST_EFFECT) } : {}),
     wallJumpMs: (below(3) - 1) * HOUR_MS,
+    ...(random() < 0.25 ? { appearing: [0, 1, 1 + below(3)] } : {}),
   }
 }
 

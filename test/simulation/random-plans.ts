@@ -31,6 +31,7 @@ const COUNTED = [
   'repeated',
   'facts',
   'completed',
+  'added',
   'restarts',
   'rescales',
   'unsuccessful',
@@ -72,6 +73,7 @@ export const plans: fc.Arbitrary<Plan> = fc.record({
   }),
   wakeAfter: fc.constantFrom(10_000, 30, 60, 90, 120, 150, 180),
   wallJumpMs: fc.constantFrom(0, HOUR_MS, -HOUR_MS),
+  appearing: fc.constantFrom([], [], [], [], [0, 1, 2], [1, 0, 3]),
 })
 
 /** A share of all plans. @throws with the smallest plan that fails */

@@ -33,6 +33,7 @@ export async function shrunk(
 
 function* smaller(plan: Plan): Generator<Plan> {
   const { processes, rates, wakeAfter: _wakeAfter, wallJumpMs: _wallJumpMs, ...rest } = plan
+  if (plan.appearing?.some((behind) => behind > 0) === true) yield { ...plan, appearing: [] }
   for (const index of processes.keys()) yield { ...plan, processes: processes.toSpliced(index, 1) }
   if (rates !== undefined) {
     yield { ...rest, processes }

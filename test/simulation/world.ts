@@ -4,6 +4,7 @@ import type { Manifest } from '../../engine/checkpoint/manifest.ts'
 import type { CheckpointPolicy } from '../../engine/checkpoint/trigger.ts'
 import type { JobDefinition } from '../../engine/graph/define-job.ts'
 import { checkCut } from './cut.ts'
+import type { Plan } from './plan.ts'
 import type { SimulatedProcess } from './process.ts'
 import { Service } from './service.ts'
 import { simulatedSink, type Prepared, type Written } from './simulated-sink.ts'
@@ -42,8 +43,14 @@ export class World {
   readonly truth: Truth
   readonly services = new Map<string, Service>()
   readonly #inputs = new Map<string, Input>()
+  readonly #appearing: readonly number[]
 
-  constructor(job: string, { onCompleted }: Pick<Subject, 'onCompleted'>) {
+  constructor(
+    job: string,
+    { onCompleted }: Pick<Subject, 'onCompleted'>,
+    { appearing = [] }: Pick<Plan, 'appearing'> = {},
+  ) {
+    this.#appearing = appearing
     this.truth = new Truth(job, POLICY)
     this.truth.leftovers = () => [...this.services.values()].flatMap((service) => service.leftovers())
     this.truth.isPrepared = (sink, name) => {
@@ -74,8 +81,9 @@ export class World {
         simulatedSource({
           process,
           truth,
+          doSplitsAppear: this.#appearing.some((behind) => behind > 0),
           inputOf: (operator) => {
-            const input = this.#inputs.get(operator) ?? new Input(operator, splits)
+            const input = this.#inputs.get(operator) ?? new Input(operator, splits, this.#appearing)
             this.#inputs.set(operator, input)
             return input
           },
