@@ -322,7 +322,7 @@ test.each(Object.entries(DEATHS))(
     await third.expectCode(0)
     fired += 3
     counted(await expectComplete(arena))
-    tell('subtasks of workers that are no more', { left: left.length, facts })
+    tell('subtasks of workers that are no more', { left: left.length })
   },
 )
 
