@@ -3,7 +3,7 @@
  * independently of the engine.
  */
 import { deepEqual, ok } from 'node:assert/strict'
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -56,7 +56,7 @@ export interface StartOptions {
 /** A directory of its own for one job; everything goes when the test ends. */
 export class Arena implements Disposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'sluice-kills-'))
-  readonly #children = new Set<ChildProcess>()
+  readonly #runs = new Set<Run>()
   #starts = 0
 
   start(options: StartOptions = {}): Run {
@@ -88,8 +88,9 @@ export class Arena implements Disposable {
         stdio: ['ignore', 'pipe', 'pipe'],
       },
     )
-    this.#children.add(child)
-    return new Run(child, files)
+    const run = new Run(child, files)
+    this.#runs.add(run)
+    return run
   }
 
   /** One run that must end in this way; null: killed where it is told. */
@@ -239,7 +240,7 @@ export class Arena implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const child of this.#children) child.kill('SIGKILL')
+    for (const run of this.#runs) run.kill()
     rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 })
   }
 }

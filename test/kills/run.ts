@@ -115,6 +115,12 @@ export class Run {
     process.kill(pid, 'SIGCONT')
   }
 
+  /** Whatever is left of it; a worker that is stopped would stay for ever without its command. */
+  kill(): void {
+    this.child.kill('SIGKILL')
+    for (const { pid, isStopped } of this.workers) if (isStopped && pid !== undefined) process.kill(pid, 'SIGKILL')
+  }
+
   /** Null: killed. */
   async expectCode(code: number | null): Promise<void> {
     const ended = await this.ended
