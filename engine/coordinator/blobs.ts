@@ -8,9 +8,7 @@ import { createHash } from 'node:crypto'
 import { CorruptCheckpointError, type CheckpointStore, type Runtime, type Timers } from '../api/index.ts'
 import type { BlobReference } from '../checkpoint/manifest.ts'
 import type { AnnouncedBlob } from '../task/host.ts'
-
-/** About 1 ms. */
-const HASHED_BYTES = 1024 * 1024
+import { sha256InSlices } from '../task/blob-hash.ts'
 
 export class Blobs {
   readonly #store: CheckpointStore
@@ -97,15 +95,6 @@ export async function getBlob(store: CheckpointStore, reference: BlobReference):
 
 const CURE =
   'bring the file back from a backup, or restore an older checkpoint with --restore <checkpoint> --accept-duplicates'
-
-async function sha256InSlices(bytes: Uint8Array, timers: Timers): Promise<string> {
-  const hash = createHash('sha256')
-  for (let from = 0; from < bytes.byteLength; from += HASHED_BYTES) {
-    if (from > 0) await timers.yieldToEventLoop()
-    hash.update(bytes.subarray(from, from + HASHED_BYTES))
-  }
-  return hash.digest('hex')
-}
 
 function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')

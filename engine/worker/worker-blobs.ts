@@ -4,9 +4,9 @@
  *
  * - T3: what is hashed beside records is hashed in slices.
  */
-import { createHash } from 'node:crypto'
 import type { Timers } from '../api/index.ts'
 import type { BlobReference } from '../checkpoint/manifest.ts'
+import { sha256InSlices } from '../task/blob-hash.ts'
 import type { BlobPort } from '../task/host.ts'
 
 /** The part of a store that tasks need. */
@@ -25,9 +25,6 @@ export interface WorkerBlobsOptions {
   /** Nothing is on its way under this name any more. */
   settled(key: string): void
 }
-
-/** About 1 ms. */
-const HASHED_BYTES = 1024 * 1024
 
 export class WorkerBlobs implements BlobPort {
   readonly #options: WorkerBlobsOptions
@@ -55,13 +52,4 @@ export class WorkerBlobs implements BlobPort {
   async idle(): Promise<void> {
     await Promise.all(this.#writing)
   }
-}
-
-async function sha256InSlices(bytes: Uint8Array, timers: Timers): Promise<string> {
-  const hash = createHash('sha256')
-  for (let from = 0; from < bytes.byteLength; from += HASHED_BYTES) {
-    if (from > 0) await timers.yieldToEventLoop()
-    hash.update(bytes.subarray(from, from + HASHED_BYTES))
-  }
-  return hash.digest('hex')
 }

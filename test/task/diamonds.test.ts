@@ -7,7 +7,8 @@ import { splitList, value } from '../../engine/graph/descriptors.ts'
 import type { JobGraph } from '../../engine/graph/job-graph.ts'
 import { graphOf, TestAttempt, valuesIn } from './attempt.ts'
 import { MemorySink, MemorySource } from './in-memory.ts'
-import { seeded, turns } from './lives.ts'
+import { seeded } from '../simulation/virtual-time.ts'
+import { turns } from './lives.ts'
 
 const RECORDS = 6_000
 /** A record goes through four branches: as it is, threefold, one in a hundred, and dealt out. */

@@ -5,6 +5,7 @@
 import type { Manifest, OperatorSnapshot } from '../../engine/checkpoint/manifest.ts'
 import { committablesByOperator } from '../../engine/coordinator/committing.ts'
 import type { JobGraph } from '../../engine/graph/job-graph.ts'
+import { seeded } from '../simulation/virtual-time.ts'
 import { MemoryBlobs, runtime, TestAttempt, type Acknowledged } from './attempt.ts'
 import { MemorySink, type MemorySource, type Prepared } from './in-memory.ts'
 
@@ -175,15 +176,4 @@ function commit(world: World, manifest: Manifest): void {
 
 export async function turns(count: number): Promise<void> {
   for (let index = 0; index < count; index += 1) await runtime.timers.yieldToEventLoop()
-}
-
-/** mulberry32 */
-export function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
 }
