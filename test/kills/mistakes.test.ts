@@ -57,8 +57,20 @@ async function live(mistake: Mistake | undefined, { strikes, isKilled }: Case): 
   }
 }
 
+const TRIES = 4
+
+/** Where a mistake needs a consumer or a slow call at the right moment, a run may not have it there: then another one is made. */
+async function found(mistake: Mistake): Promise<string> {
+  const before = fired
+  for (let tries = 1; ; tries += 1) {
+    const said = await live(mistake, cases[mistake])
+    if (said !== 'nothing' || tries === TRIES) return said
+    fired = before
+  }
+}
+
 test.each(MISTAKES)('the checks find: %s', async (mistake) => {
-  expect(await live(mistake, cases[mistake])).toMatch(cases[mistake].finds)
+  expect(await found(mistake)).toMatch(cases[mistake].finds)
 })
 
 interface Cut {

@@ -211,15 +211,29 @@ const ROWS: Readonly<Record<string, Row>> = {
   },
 }
 
+const TRIES = 4
+
+/** Subtasks race: where a run had come to another moment than the row is about, another one is struck. */
+async function crashedAt(row: Row): Promise<Arena> {
+  const strikes = row.strike === undefined ? [] : [row.strike]
+  for (let tries = 1; ; tries += 1) {
+    const arena = parallelArena()
+    try {
+      row.check(arena, await arena.run(null, { job, flags: at(3), strikes, settings: row.settings ?? {} }))
+      return arena
+    } catch (error) {
+      arena[Symbol.dispose]()
+      if (tries === TRIES) throw error
+    }
+  }
+}
+
 test.each(Object.entries(ROWS))(
   '%s, at parallelism 3: another parallelism gives exactly what is missing',
   async (_name, row) => {
-    using arena = parallelArena()
-    const strikes = row.strike === undefined ? [] : [row.strike]
-    const run = await arena.run(null, { job, flags: at(3), strikes, settings: row.settings ?? {} })
+    using arena = await crashedAt(row)
     fired += 1
     facts += expectPrefix(arena)
-    row.check(arena, run)
     const to = 1 + ((row.strike?.nth ?? 4) % 5)
     await runOnce(arena, to, kill(OPENS_A_PART, 1))
     expect(PARALLEL_SINKS.flatMap((sink) => partsOf(arena, sink))).toEqual([])
