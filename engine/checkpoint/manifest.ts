@@ -78,3 +78,13 @@ export function blobsOf({ state, operatorState }: OperatorSnapshot): readonly Bl
   const blobs = state?.blobs ?? []
   return operatorState !== undefined && 'blob' in operatorState ? [...blobs, operatorState.blob] : blobs
 }
+
+/** What `manifest` holds of an operator, of all its subtasks then; nothing of one that is given up. */
+export function partsOf(
+  manifest: Manifest | null,
+  operator: string,
+  dropped: readonly string[],
+): readonly OperatorSnapshot[] {
+  if (dropped.includes(operator)) return []
+  return manifest?.operators.filter((one) => one.operator === operator) ?? []
+}

@@ -8,20 +8,11 @@ import type { TaskGraph } from '../graph/task-graph.ts'
 import type { TaskId } from '../task/host.ts'
 import type { FromTask } from '../task/messages.ts'
 
-export type FromTasks =
-  | {
-      readonly kind: 'acknowledged'
-      readonly checkpoint: number
-      /** Of all tasks, in the order of the graph and of the subtasks. */
-      readonly operators: readonly OperatorSnapshot[]
-      /** The longest. */
-      readonly alignedMs: number
-    }
-  | { readonly kind: 'declined'; readonly checkpoint: number; readonly error: unknown }
-  /** All of its subtasks are exhausted. */
-  | { readonly kind: 'source-exhausted'; readonly source: string }
-  | { readonly kind: 'input-ended' }
-  | { readonly kind: 'failed'; readonly error: unknown }
+/**
+ * What one task says, said of all: `acknowledged` holds the parts of all of them, in the order of the graph and of the subtasks, and the
+ * longest alignment; `source-exhausted` and `input-ended` are said when the last one has. One that declines or fails speaks for all.
+ */
+export type FromTasks = FromTask
 
 type Part = Extract<FromTask, { kind: 'acknowledged' }>
 

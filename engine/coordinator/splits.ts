@@ -3,7 +3,7 @@
  * its split, whoever reads it.
  */
 import { parseJobId, parseOperatorId, type Runtime, type SourceContext } from '../api/index.ts'
-import type { Manifest } from '../checkpoint/manifest.ts'
+import { partsOf, type Manifest } from '../checkpoint/manifest.ts'
 import type { JobGraph, SourceNode } from '../graph/job-graph.ts'
 import { failureAt } from '../task/failure.ts'
 import type { AttemptSpec, SourceShare } from '../task/host.ts'
@@ -31,8 +31,7 @@ export async function shareSplits(options: SplitsOptions): Promise<AttemptSpec['
 
 async function sharesOf(node: SourceNode, options: SplitsOptions): Promise<readonly SourceShare[]> {
   const { restored, dropped } = options
-  const isMine = (one: { readonly operator: string }): boolean => one.operator === node.id && !dropped.includes(node.id)
-  const parts = restored?.operators.filter(isMine) ?? []
+  const parts = partsOf(restored, node.id, dropped)
   const known = parts.flatMap((one) => one.splits ?? [])
   // It ends as a whole, and takes no new splits then: what reads it has ended too (F24).
   const hasEnded = parts.some((one) => one.ended)
@@ -43,7 +42,7 @@ async function sharesOf(node: SourceNode, options: SplitsOptions): Promise<reado
     )
     const knownIds = new Set(known.map((one) => one.split.id))
     const accepted = hasEnded ? discovered.filter(({ split }) => knownIds.has(split.id)) : discovered
-    const { splits } = resolveSplits(node.id, known, accepted)
+    const splits = resolveSplits(node.id, known, accepted)
     return dealSplits([...splits.values()], node.parallelism ?? options.parallelism).map((share) => ({
       splits: share,
       hasNewSplits: share.some(({ split }) => !knownIds.has(split.id)),

@@ -11,7 +11,7 @@ import {
   type Metrics,
   type ReaderContext,
 } from '../api/index.ts'
-import type { OperatorSnapshot } from '../checkpoint/manifest.ts'
+import { partsOf, type OperatorSnapshot } from '../checkpoint/manifest.ts'
 import { checkReader } from '../graph/check-operator.ts'
 import { isOperator, type OperatorNode, type SinkNode, type SourceNode } from '../graph/job-graph.ts'
 import type { Vertex } from '../graph/task-graph.ts'
@@ -226,8 +226,7 @@ class Opening {
 
   #restoredOf(operator: string): readonly OperatorSnapshot[] {
     const { restored, dropped } = this.#options.spec
-    if (dropped.includes(operator)) return []
-    return restored?.operators.filter((one) => one.operator === operator) ?? []
+    return partsOf(restored, operator, dropped)
   }
 
   #contextOf({ id: operator, kind }: SourceNode | SinkNode): ReaderContext {

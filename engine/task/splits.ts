@@ -10,29 +10,22 @@ import { TerminalError, type DiscoveredSplit, type SplitLike } from '../api/inde
 import type { OperatorSnapshot } from '../checkpoint/manifest.ts'
 import type { SplitState } from './source-port.ts'
 
-export interface ResolvedSplits {
-  readonly splits: ReadonlyMap<string, SplitState>
-  readonly hasNewSplits: boolean
-}
-
 /** In the order of discovery; those that are gone come last. @throws TerminalError for an id that is there twice */
 export function resolveSplits(
   source: string,
   known: NonNullable<OperatorSnapshot['splits']>,
   discovered: readonly DiscoveredSplit<SplitLike, unknown>[],
-): ResolvedSplits {
+): ReadonlyMap<string, SplitState> {
   const restored = new Map(known.map((one) => [one.split.id, one]))
   const splits = new Map<string, SplitState>()
-  let hasNewSplits = false
   for (const { split, start } of discovered) {
     if (splits.has(split.id)) throw new TerminalError(`source "${source}" discovered split "${split.id}" twice`)
     const old = restored.get(split.id)
-    if (old === undefined) hasNewSplits = true
     // A position of our own: the source may go on changing its object.
     splits.set(split.id, old === undefined ? { split, position: structuredClone(start), ended: false } : { ...old })
   }
   for (const old of known) if (!old.ended && !splits.has(old.split.id)) splits.set(old.split.id, { ...old })
-  return { splits, hasNewSplits }
+  return splits
 }
 
 /** Those that are new, as they begin. @throws TerminalError for an id that is there twice */
@@ -41,5 +34,5 @@ export function newSplits(
   known: ReadonlyMap<string, unknown>,
   discovered: readonly DiscoveredSplit<SplitLike, unknown>[],
 ): readonly SplitState[] {
-  return [...resolveSplits(source, [], discovered).splits.values()].filter(({ split }) => !known.has(split.id))
+  return [...resolveSplits(source, [], discovered).values()].filter(({ split }) => !known.has(split.id))
 }
