@@ -2,12 +2,13 @@
  * What a run tells: for people on stderr, one line that is rewritten on a terminal; for programs JSON lines on stdout. Everything that
  * is told has one function here, so that both ways tell the same.
  */
-import { messageOf, TerminalError, unreachable, type Logger } from '../engine/api/index.ts'
+import { codeOf, messageOf, TerminalError, unreachable, type Logger } from '../engine/api/index.ts'
 import { sourcePositionsOf } from '../engine/checkpoint/commit-permit.ts'
 import type { RunEnd, RunEvent } from '../engine/coordinator/run-job.ts'
 import type { ExitCode } from '../engine/host/exit-code.ts'
 import { jsonLogger } from '../engine/host/json-logger.ts'
 import { textLogger } from '../engine/host/text-logger.ts'
+import { refusalFields, refusalText, withCode } from './refusal.ts'
 
 export interface Reporter {
   readonly logger: Logger
@@ -22,18 +23,20 @@ export function createReporter(asJson: boolean): Reporter {
   return asJson ? jsonReporter((line) => process.stdout.write(line)) : textReporter(process.stderr)
 }
 
-const REFUSALS = { 1: 'broken-off', 2: 'refused', 3: 'fenced' } as const
-
 export function jsonReporter(write: (line: string) => void): Reporter {
   const print = (fields: Readonly<Record<string, unknown>>): void => write(`${JSON.stringify(fields)}\n`)
   return {
     logger: jsonLogger(),
     event: (event) => print(eventFields(event)),
     signal: (signal) => print({ event: 'stopping', signal }),
-    ended: (end) =>
-      print({ event: 'ended', state: end.state, ...(end.state === 'FAILED' ? { reason: end.reason } : {}) }),
-    refused: (error, code) => print({ event: REFUSALS[code], exitCode: code, error: messageOf(error) }),
+    ended: (end) => print(endFields(end)),
+    refused: (error, code) => print(refusalFields(error, code)),
   }
+}
+
+function endFields(end: RunEnd): Readonly<Record<string, unknown>> {
+  const failure = end.state === 'FAILED' ? { reason: end.reason, code: codeOf(end.cause) } : {}
+  return { event: 'ended', state: end.state, ...failure }
 }
 
 function eventFields(event: RunEvent): Readonly<Record<string, unknown>> {
@@ -97,7 +100,7 @@ export function textReporter(output: TextOutput, monotonicMs: () => number = () 
     event: (event) => (event.kind === 'completed' ? progress(textOf(event)) : print(textOf(event))),
     signal: (signal) => print(`${signal}: stopping with a last checkpoint; once more to exit at once`),
     ended: (end) => print(endText(end)),
-    refused: (error) => print(`sluice: ${messageOf(error)}${originOf(error)}`),
+    refused: (error) => print(`${refusalText(error)}${originOf(error)}`),
   }
 }
 
@@ -144,7 +147,7 @@ function endText(end: RunEnd): string {
     case 'CANCELED':
       return 'canceled without a last checkpoint; run again to go on from the one before'
     case 'FAILED':
-      return `FAILED: ${end.reason}${originOf(end.cause)}`
+      return `${withCode(`FAILED: ${end.reason}`, end.cause)}${originOf(end.cause)}`
     default:
       return unreachable(end)
   }

@@ -1,13 +1,12 @@
 /**
  * `sluice status`: answered from the store alone, while the job runs or after it.
  */
-import { existsSync } from 'node:fs'
 import { openStore } from '../checkpoint-store/open-store.ts'
-import { parseJobId, TerminalError } from '../engine/api/index.ts'
+import { TerminalError } from '../engine/api/index.ts'
 import { readStatus, type JobStatus } from '../engine/coordinator/status.ts'
 import { createHolder, isHolderAlive } from '../engine/host/holder.ts'
 import { nodeRuntime } from '../engine/host/node-runtime.ts'
-import { loadJob } from './load-job.ts'
+import { jobIdOf } from './job-id.ts'
 
 export interface StatusFlags {
   readonly store: string
@@ -16,7 +15,7 @@ export interface StatusFlags {
 
 /** @throws TerminalError when the store knows no such job */
 export async function status(job: string, flags: StatusFlags): Promise<void> {
-  const id = await idOf(job)
+  const id = await jobIdOf(job)
   // A look must not make a store where there is none.
   await using store = await openStore(flags.store, { access: 'read' })
   await using holder = await createHolder()
@@ -24,11 +23,6 @@ export async function status(job: string, flags: StatusFlags): Promise<void> {
   if (found === undefined)
     throw new TerminalError(`${store.uri} knows no job "${id}"; name the store of its run with --store`)
   process.stdout.write(flags.json === true ? `${JSON.stringify(fieldsOf(found))}\n` : textOf(found))
-}
-
-async function idOf(job: string): Promise<string> {
-  const isFile = /\.[cm]?[jt]s$/.test(job) && existsSync(job)
-  return parseJobId(isFile ? (await loadJob(job)).definition.id : job)
 }
 
 /** Settings and code identity are for people: what programs are told is a fixed shape. */

@@ -5,6 +5,7 @@
  * else the process exits, as what became of an entry must be known. A `put` that rejects fails the checkpoint, not the job; its name is
  * not used again. A `delete` is tried again later. Verbs of different keys are called side by side.
  */
+import { SluiceError } from './errors.ts'
 
 /** Path-like: segments of [A-Za-z0-9._-], separated by `/`, none `.` or `..` or empty. */
 export type Key = string
@@ -28,6 +29,6 @@ export interface CheckpointStore extends AsyncDisposable {
  * A failed create or put whose effect is in doubt for good (a directory fsync failed: a second one lies). On the log the process
  * must exit; elsewhere the checkpoint fails.
  */
-export class InDoubtError extends Error {
+export class InDoubtError extends SluiceError {
   override readonly name = 'InDoubtError'
 }

@@ -9,14 +9,17 @@ import {
   InvariantViolation,
   messageOf,
   RetryableError,
+  SluiceError,
   TaskFailure,
   TerminalError,
+  type SluiceErrorOptions,
 } from '../api/index.ts'
 
 /** Plain JSON. */
 export interface PlainError {
   readonly name: string
   readonly message: string
+  readonly code?: string
   readonly stack?: string
   readonly cause?: PlainError
 }
@@ -42,6 +45,7 @@ const KINDS = {
   InDoubtError,
   InvariantViolation,
   RetryableError,
+  SluiceError,
   TaskFailure,
   TerminalError,
 } as const
@@ -51,19 +55,23 @@ export function plainError(error: unknown, depth = 0): PlainError {
   return {
     name: error instanceof PeerLost ? `PeerLost ${error.peer}` : error.name,
     message: error.message,
+    ...(error instanceof SluiceError && error.code !== undefined ? { code: error.code } : {}),
     ...(error.stack === undefined ? {} : { stack: error.stack }),
     ...(error.cause === undefined || depth >= MAX_CAUSES ? {} : { cause: plainError(error.cause, depth + 1) }),
   }
 }
 
-export function errorOf({ name, message, stack, cause }: PlainError): Error {
-  const error = bare(name, message, cause === undefined ? {} : { cause: errorOf(cause) })
+export function errorOf({ name, message, code, stack, cause }: PlainError): Error {
+  const error = bare(name, message, {
+    ...(code === undefined ? {} : { code }),
+    ...(cause === undefined ? {} : { cause: errorOf(cause) }),
+  })
   // That of where it happened, not of where it arrived.
   if (stack !== undefined) error.stack = stack
   return error
 }
 
-function bare(name: string, message: string, options: { readonly cause?: unknown }): Error {
+function bare(name: string, message: string, options: SluiceErrorOptions): Error {
   const peer = /^PeerLost (\d+)$/.exec(name)?.[1]
   if (peer !== undefined) return new PeerLost(Number(peer), message, options)
   if (isKind(name)) return new KINDS[name](message, options)

@@ -1,0 +1,26 @@
+/**
+ * What the declarations of all commands share. A declaration says what a command is called and takes; what it does is loaded when it is
+ * asked for, so that the command line answers fast.
+ */
+import type { Command } from 'commander'
+
+/** Declares one command (or a group of them); `end` takes the exit code of one that does not always end with 0. */
+export type Declare = (program: Command, end: (code: number) => void) => void
+
+export const DEFAULT_STORE = '.sluice'
+
+/** What `--store` says of itself, everywhere. */
+export const STORE_OPTION = ['--store <uri>', 'checkpoint store: a directory or a URI', DEFAULT_STORE] as const
+
+export const EXIT_CODES = `
+Exit codes of run:
+  0         finished or stopped
+  1         failed
+  2         wrong usage, or refused before anything was changed
+  3         another process runs the job, or has taken it over
+  130, 143  stopped cleanly by SIGINT, SIGTERM (a second one exits at once)`
+
+/** For options that may be given more than once. */
+export function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value]
+}

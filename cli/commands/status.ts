@@ -1,0 +1,13 @@
+/** Declares `sluice status`. */
+import type { StatusFlags } from '../status.ts'
+import { STORE_OPTION, type Declare } from './declaration.ts'
+
+export const declareStatus: Declare = (program) => {
+  program
+    .command('status')
+    .description('what the store says of a job, whether a process runs it or not')
+    .argument('<job>', 'the id of the job, or its job file')
+    .option(...STORE_OPTION)
+    .option('--json', 'as JSON')
+    .action(async (job: string, flags: StatusFlags) => (await import('../status.ts')).status(job, flags))
+}

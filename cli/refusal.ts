@@ -1,0 +1,23 @@
+/**
+ * How a command that could not do what it was asked for says so: one shape for programs, one line for people.
+ */
+import { codeOf, messageOf } from '../engine/api/index.ts'
+import type { ExitCode } from '../engine/host/exit-code.ts'
+
+const REFUSALS = { 1: 'broken-off', 2: 'refused', 3: 'fenced' } as const satisfies Record<ExitCode, string>
+
+/** With `--json`: one object on stdout. */
+export function refusalFields(error: unknown, exitCode: ExitCode): Readonly<Record<string, unknown>> {
+  return { event: REFUSALS[exitCode], exitCode, code: codeOf(error), error: messageOf(error) }
+}
+
+/** On stderr. The code leads to docs/errors.md. */
+export function refusalText(error: unknown): string {
+  return `sluice: ${withCode(messageOf(error), error)}`
+}
+
+/** `text`, and the code of `error` where it has one. */
+export function withCode(text: string, error: unknown): string {
+  const code = codeOf(error)
+  return code === undefined ? text : `${text} [${code}]`
+}
