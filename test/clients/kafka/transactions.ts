@@ -82,8 +82,8 @@ async function produce(client: KafkaClient, { topic, partition, batch, transacti
 export class TestProducer {
   readonly transactionalId: string
   readonly #client: KafkaClient
-  #handle: TransactionProducer
-  #sequences = new Map<string, number>()
+  readonly #handle: TransactionProducer
+  readonly #sequences = new Map<string, number>()
 
   private constructor(client: KafkaClient, handle: TransactionProducer) {
     this.transactionalId = handle.transactionalId
