@@ -13,7 +13,8 @@ import { FrameReader } from './frame-reader.ts'
  * - `drop-reply`: the broker has answered, and nobody hears of it; the connection goes on.
  * - `cut-before`: the connection dies, the broker never sees the request.
  * - `cut-after`: the connection dies when the broker has answered.
- * - `delay`: the request is late.
+ * - `cut-within`: the connection ends in the middle of the answer.
+ * - `delayMs`: the request is late.
  */
 export type TrapAction =
   | 'hold-request'
@@ -21,6 +22,7 @@ export type TrapAction =
   | 'drop-reply'
   | 'cut-before'
   | 'cut-after'
+  | 'cut-within'
   | { readonly delayMs: number }
 
 export interface TrapOptions {
@@ -210,10 +212,12 @@ class ProxiedConnection {
     const action = trap?.options.action
     trap?.noteAnswered()
     if (action === 'cut-after') this.cut()
+    if (action === 'cut-within') this.#client.end(frame.subarray(0, frame.length >> 1))
     trap?.noteReached()
     if (trap !== undefined && action === 'hold-reply') await trap.released
     this.#open.delete(correlationId)
-    if (action !== 'drop-reply' && action !== 'cut-after' && !this.#hasClientLeft) this.#client.write(frame)
+    const isPassedOn = action === undefined || typeof action === 'object' || action.startsWith('hold')
+    if (isPassedOn && !this.#hasClientLeft) this.#client.write(frame)
     this.#leave()
   }
 
