@@ -193,6 +193,22 @@ test('many requests at once, the first ones on a connection that is not open yet
   expect(await committedValues(topic)).toEqual(['0', '1', '2', '3', '4'])
 })
 
+test('an idle connection keeps no timer running but that of its timeouts, and warns of nothing', async () => {
+  const warnings: Error[] = []
+  const note = (warning: Error): unknown => warnings.push(warning)
+  const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+  process.on('warning', note)
+  const before = timers()
+  await using fresh = await KafkaClient.open({ brokers: [await sharedKafka()] })
+  await fresh.metadata([])
+  await fresh.metadata([])
+  // Warnings are told in a later turn.
+  await new Promise((resolve) => setImmediate(resolve))
+  process.off('warning', note)
+  expect(timers() - before).toBeLessThanOrEqual(1)
+  expect(warnings).toEqual([])
+})
+
 test('nobody at the address is an error that says so, soon', async () => {
   await using nobody = await KafkaClient.open({ brokers: ['127.0.0.1:1'] })
   await expect(nobody.metadata([])).rejects.toThrow(/^no answer from Kafka at 127\.0\.0\.1:1/)
