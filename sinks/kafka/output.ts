@@ -7,6 +7,7 @@ import type { OutgoingRecord, RecordBatchWriter } from '../../clients/kafka/wire
 import { NO_TIMESTAMP, TerminalError, type SinkBatch, type WriterContext } from '../../engine/api/index.ts'
 import type { KafkaConnection } from './connection.ts'
 import type { KafkaRecord, Settings } from './options.ts'
+import type { PartitionQueue } from './partition-queue.ts'
 import { Sender } from './sender.ts'
 import { Session } from './session.ts'
 import { Topics } from './topics.ts'
@@ -27,6 +28,7 @@ export class Output<T> {
   readonly sender: Sender
   readonly #options: OutputOptions<T>
   readonly #unused: RecordBatchWriter[] = []
+  readonly #newest = new Map<string, PartitionQueue[]>()
   readonly #maxPendingBytes: number
   /** Where records without a key go now, by topic: to one partition after another, a batch each. */
   readonly #turns = new Map<string, number>()
@@ -62,6 +64,7 @@ export class Output<T> {
     const session = new Session({
       maxBatchBytes: Math.min(this.#options.settings.maxBatchBytes, this.#maxPendingBytes / 2),
       unused: this.#unused,
+      newest: this.#newest,
       isTransactional,
       onFailure: (error) => this.#fail(error),
     })

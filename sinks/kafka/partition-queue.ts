@@ -34,6 +34,17 @@ export interface SentBatch {
 
 export type Producer = Pick<BatchIdentity, 'producerId' | 'producerEpoch' | 'isTransactional'>
 
+export interface PartitionQueueOptions {
+  readonly topic: string
+  readonly partition: number
+  readonly isAdmitted: boolean
+  /**
+   * Of the transaction before, for the same partition: nothing is sent before all of it is acknowledged. A batch of it that goes again would
+   * come behind ours otherwise, and the records of a key out of order.
+   */
+  readonly predecessor?: PartitionQueue | undefined
+}
+
 export class PartitionQueue {
   readonly topic: string
   readonly partition: number
@@ -47,11 +58,13 @@ export class PartitionQueue {
   readonly #resending: SentBatch[] = []
   #isBlocked = false
   #nextSequence = 0
+  #predecessor: PartitionQueue | undefined
 
-  constructor(topic: string, partition: number, isAdmitted: boolean) {
+  constructor({ topic, partition, isAdmitted, predecessor }: PartitionQueueOptions) {
     this.topic = topic
     this.partition = partition
     this.isAdmitted = isAdmitted
+    this.#predecessor = predecessor
   }
 
   /** The batch that is being filled; undefined: the next record begins one. */
@@ -71,7 +84,7 @@ export class PartitionQueue {
 
   /** A batch may be taken. */
   get isSendable(): boolean {
-    if (!this.isAdmitted || this.isSent) return false
+    if (!this.isAdmitted || this.isSent || !this.#isNext()) return false
     const inFlight = this.#inFlight.length
     return this.#isBlocked || this.#resending.length > 0 ? inFlight === 0 : inFlight < MOST_IN_FLIGHT
   }
@@ -135,6 +148,12 @@ export class PartitionQueue {
     this.#resending.splice(at === -1 ? this.#resending.length : at, 0, batch)
     this.#isBlocked = this.#inFlight.length > 0
     this.notBeforeMs = Math.max(this.notBeforeMs, notBeforeMs)
+  }
+
+  #isNext(): boolean {
+    if (this.#predecessor?.isEmpty === false) return false
+    this.#predecessor = undefined
+    return true
   }
 
   #drop(batch: SentBatch): void {

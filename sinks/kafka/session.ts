@@ -12,6 +12,8 @@ export interface SessionOptions {
   readonly unused: RecordBatchWriter[]
   /** Partitions must be added to the transaction before they are produced to. */
   readonly isTransactional: boolean
+  /** By topic and partition, of all sessions of the writer: the queue that was made last. */
+  readonly newest: Map<string, PartitionQueue[]>
   /** Called once, with the first reason why nothing of it can be sent any more. */
   readonly onFailure: (error: unknown) => void
 }
@@ -139,8 +141,16 @@ export class Session {
   }
 
   #addQueue(topic: string, partition: number): PartitionQueue {
-    const { isTransactional } = this.#options
-    const queue = new PartitionQueue(topic, partition, !isTransactional)
+    const { isTransactional, newest } = this.#options
+    const ofTopic = newest.get(topic) ?? []
+    newest.set(topic, ofTopic)
+    const queue = new PartitionQueue({
+      topic,
+      partition,
+      isAdmitted: !isTransactional,
+      predecessor: ofTopic[partition],
+    })
+    ofTopic[partition] = queue
     const queues = this.#queues.get(topic) ?? []
     queues[partition] = queue
     this.#queues.set(topic, queues)
