@@ -15,7 +15,7 @@ import { consumeCommitted } from '../../../services/kafka/java-tools.ts'
 import { KafkaProxy, type TrapAction } from '../../clients/kafka/kafka-proxy.ts'
 import { createTopic } from '../../clients/kafka/transactions.ts'
 import { until } from '../../kills/run.ts'
-import { expectExact, expectNothingOpen, Orders } from './orders.ts'
+import { expectExact, expectNothingOpen, Orders, reached } from './orders.ts'
 
 const IS_LONG = process.env['SLUICE_KILLS'] === 'all'
 const TOPIC = 'orders'
@@ -33,6 +33,9 @@ beforeAll(async () => {
   proxy.forwardTo(broker.port)
   client = await KafkaClient.open({ brokers: [broker.directAddress] })
   await createTopic(client, TOPIC, PARTITIONS)
+  // The first transactions of a new broker take seconds.
+  using orders = ordersOf('first')
+  await orders.run(0)
 }, TIMEOUT_MS)
 
 afterAll(async () => {
@@ -75,7 +78,7 @@ for (const [request, actions] of Object.entries(killedAt) as [Request, readonly 
       using orders = ordersOf(`${request}-${nameOf(action)}`)
       const trap = proxy.trap({ apiKey: requests[request].key, action, nth: 4 })
       const first = orders.start()
-      await trap.reached
+      await reached(trap, first)
       first.kill()
       await first.expectCode(null)
       // What was held arrives now, though its sender is gone.
@@ -114,12 +117,12 @@ test(
     using orders = ordersOf('recovery')
     const end = proxy.trap({ apiKey: END_TXN.key, action: 'cut-before', nth: 3 })
     const first = orders.start()
-    await end.reached
+    await reached(end, first)
     first.kill()
     await first.expectCode(null)
     const look = proxy.trap({ apiKey: DESCRIBE_TRANSACTIONS.key, action: 'hold-reply', nth: 2 })
     const second = orders.start()
-    await look.reached
+    await reached(look, second)
     second.kill()
     await second.expectCode(null)
     look.release()

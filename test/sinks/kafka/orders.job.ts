@@ -19,6 +19,7 @@ const life = process.env['ORDERS_LIFE'] ?? 'life'
 export default defineJob({
   id: `orders-${life}`,
   checkpoint: { intervalMs: setting('INTERVAL_MS', 40), toleratedFailures: 3 },
+  ...(process.env['ORDERS_PARALLELISM'] !== undefined && { parallelism: setting('PARALLELISM', 1) }),
   restart: { kind: 'fixed-delay', attempts: 50, delayMs: 50 },
   build(flow) {
     flow

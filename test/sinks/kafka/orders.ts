@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import type { KafkaClient } from '../../../clients/kafka/client.ts'
 import type { ConsumedRecord } from '../../../services/kafka/java-tools.ts'
 import { offsetOf } from '../../clients/kafka/transactions.ts'
+import type { Trap } from '../../clients/kafka/kafka-proxy.ts'
 import { Run } from '../../kills/run.ts'
 
 const JOB = fileURLToPath(new URL('orders.job.ts', import.meta.url))
@@ -83,6 +84,15 @@ export interface LogFacts {
   readonly generation: number
   readonly committedThrough: number
   readonly end?: { readonly state: string }
+}
+
+/** @throws when the run ends without having come there */
+export async function reached(trap: Trap, run: Run): Promise<void> {
+  const end = run.exited.then(() => {
+    throw new Error(`it ended before it came to its trap:\n${run.said.slice(-2_000)}`)
+  })
+  await Promise.race([trap.reached, end])
+  end.catch(() => undefined)
 }
 
 /** Each record of each life once, each key in one partition and in order. */
