@@ -29,7 +29,10 @@ export async function init(directory: string, flags: InitFlags): Promise<void> {
     )
   }
   for (const [file, text] of files) await write(join(target, file), text, isForced)
-  report({ directory: target, name, files: [...files.keys()], next: nextCommands(target, directory) }, flags.json === true)
+  report(
+    { directory: target, name, files: [...files.keys()], next: nextCommands(target, directory) },
+    flags.json === true,
+  )
 }
 
 /** Letters, digits and inner `.`, `_`, `-`: what both a package of npm and a job may be called. */

@@ -19,7 +19,8 @@ export interface Ran {
 export const userEnvironment: Readonly<Record<string, string | undefined>> = {
   ...Object.fromEntries(
     Object.entries(process.env).filter(
-      ([name]) => !/^(npm_(package|lifecycle|config_local_prefix|command)|VITEST|NODE_OPTIONS|NODE_ENV|FORCE_COLOR)/.test(name),
+      ([name]) =>
+        !/^(npm_(package|lifecycle|config_local_prefix|command)|VITEST|NODE_OPTIONS|NODE_ENV|FORCE_COLOR)/.test(name),
     ),
   ),
   NO_COLOR: '1',

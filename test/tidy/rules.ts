@@ -109,7 +109,7 @@ function isEntry(file: string): boolean {
   return (
     /^(engine\/index|cli\/(main|worker)|test\/(conformance|simulation)\/index|(examples|bench)\/run)\.ts$/.test(file) ||
     /^(sources\/[^/]+\/source|sinks\/[^/]+\/sink|checkpoint-store\/[^/]+|bench\/[^/]+|[^/]+\.config)\.ts$/.test(file) ||
-    /^examples\/[^/]+\/(main|job)\.ts$/.test(file) ||
+    /^(examples|templates)\/[^/]+\/(main|job|feed)\.ts$/.test(file) ||
     /\.(test|job|main)\.ts$/.test(file)
   )
 }
