@@ -2,7 +2,8 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { tryCommands, tryMentions, tryTypescript } from './tidy/readme.ts'
+import { tryCommands, tryMentions, tryTypescript } from './tidy/documents.ts'
+import { snippetsOf } from './docs/snippets.ts'
 import { citationsIn, failuresOf, invariantsOf, rules, type Rule, type Tree } from './tidy/rules.ts'
 
 /** What git tracks: a file that is still being written is nobody else's business. */
@@ -77,19 +78,29 @@ describe('the rules', () => {
   })
 })
 
-describe('README', () => {
-  const readme = tree.get('README.md') ?? ''
+describe('the documents', () => {
+  /** Those that a user or a reader of the code is sent to; decisions are history. */
+  const documents = tracked.filter((file) => /^(?:README|docs\/[a-z-]+)\.md$/.test(file))
 
-  test('its TypeScript is correct and its job can be built', () => {
-    const { problems, count } = tryTypescript(readme)
+  test.each(documents)('the TypeScript of %s is correct and its jobs can be built', (document) => {
+    const { problems } = tryTypescript(tree.get(document) ?? '')
     expect(problems).toEqual([])
-    expect(count).toBeGreaterThanOrEqual(1)
   })
 
-  test('its commands run, or name what is there', () => {
-    const { problems, count } = tryCommands(readme)
+  test.each(documents)('the commands of %s run, or name what is there', (document) => {
+    const { problems } = tryCommands(tree.get(document) ?? '')
     expect(problems).toEqual([])
-    expect(count).toBeGreaterThanOrEqual(10)
+  })
+
+  test('have much that is tried, and little that only shows a shape', () => {
+    const snippets = documents.flatMap((document) => snippetsOf(tree.get(document) ?? ''))
+    const code = snippets.filter(({ language }) => language === 'ts')
+    expect(code.length).toBeGreaterThanOrEqual(2)
+    expect(code.filter((one) => one.isFragment).length).toBeLessThanOrEqual(6)
+    expect(snippets.filter(({ language }) => language === 'sh').length).toBeGreaterThanOrEqual(2)
+    expect(
+      snippets.filter(({ language }) => ['js', 'typescript', 'javascript', 'bash', 'console'].includes(language)),
+    ).toEqual([])
   })
 
   test('every command and flag that a document mentions is there', () => {
