@@ -49,6 +49,9 @@ const breaking: Readonly<Record<RuleName, readonly (readonly [file: string, text
     ['docs/invariants.md', `${tree.get('docs/invariants.md') ?? ''}| C99 | Something nobody tests. | x | y |\n`],
   ],
   'every file that a document links to exists': [['docs/x.md', 'see [x](gone.md)']],
+  'every name that a document links to a file is defined there': [
+    ['docs/x.md', 'see [`Nothing`](../engine/coordinator/attempt.ts)'],
+  ],
   'every file is reached from an entry or a test': [['sinks/file/forgotten.ts', 'export {}']],
 }
 
@@ -125,6 +128,20 @@ describe('the documents', () => {
     ],
   ])('a snippet with %s is found', (_, snippet, problem) => {
     expect(tryTypescript(`\`\`\`ts\n${snippet}\n\`\`\`\n`).problems.join()).toMatch(problem)
+  })
+
+  test('a program that fails, and output that is another one, are found', () => {
+    expect(tryTypescript('```ts run\nthrow new Error("no")\n```\n').problems.join()).toMatch(/ended with 1/)
+    const commands = '```sh\nmkdir out\necho one > out/a\ncat out/a\n```\n'
+    expect(tryCommands(`${commands}\n\`\`\`text output\none\n\`\`\`\n`).problems).toEqual([])
+    expect(tryCommands(`${commands}\n\`\`\`text output\ntwo\n\`\`\`\n`).problems.join()).toMatch(
+      /printed instead:\none/,
+    )
+  })
+
+  test('a fragment of commands that names what is not there is found', () => {
+    const commands = 'systemctl restart orders\nnpx sluice run job.ts --fast\nnpm run nothing'
+    expect(tryCommands(`\`\`\`sh fragment\n${commands}\n\`\`\`\n`).problems).toHaveLength(2)
   })
 
   test.each([

@@ -3,10 +3,12 @@
  *
  *   ```ts                  a file of its own: type-checked, planned if it exports a job
  *   ```ts shop-source.ts   a file of that name, which other blocks import
- *   ```sh                  commands that are tried
+ *   ```ts run              a program: run to its end
+ *   ```sh                  commands that are run where the files lie, if they are cheap
+ *   ```text output         what the commands before it print
  *   ```ts fragment         not run: it shows a shape
  *
- * Files below test/docs that the document links to (a server that it talks about) lie in the same directory.
+ * Files of test/docs that the document links to, tests apart, lie in the same directory: a server that it talks about.
  */
 import {
   copyFileSync,
@@ -28,6 +30,8 @@ export interface Snippet {
   readonly language: string
   /** Of the file that it is; undefined: it has none. */
   readonly name: string | undefined
+  /** All that is said of it behind the language: `fragment`, `run`, `output`, a file name. */
+  readonly words: readonly string[]
   readonly isFragment: boolean
   readonly text: string
   /** Of its first line in the document, from 1. */
@@ -40,6 +44,7 @@ export function snippetsOf(markdown: string): readonly Snippet[] {
     return {
       language,
       name: words.find((word) => word.includes('.')),
+      words,
       isFragment: words.includes('fragment'),
       text: match[2] ?? '',
       line: markdown.slice(0, match.index).split('\n').length + 1,
@@ -63,7 +68,7 @@ export class SnippetProject implements Disposable {
     writeFileSync(join(this.directory, 'package.json'), '{"type":"module"}')
     const tsconfig = { extends: join(ROOT, 'tsconfig.json'), compilerOptions: { types: ['node'] }, include: ['*.ts'] }
     writeFileSync(join(this.directory, 'tsconfig.json'), JSON.stringify(tsconfig))
-    for (const [, file = ''] of markdown.matchAll(/\]\(\.\.\/(test\/docs\/[\w.-]+)\)/g)) {
+    for (const [, file = ''] of markdown.matchAll(/\]\(\.\.\/(test\/docs\/[\w.-]+(?<!\.test)\.ts)\)/g)) {
       copyFileSync(join(ROOT, file), join(this.directory, basename(file)))
     }
     const snippets = snippetsOf(markdown).filter(({ language, isFragment }) => language === 'ts' && !isFragment)

@@ -3,8 +3,7 @@
  * are run, of the others at least the script, file or flag they name must be there.
  */
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { ROOT, SnippetProject, snippetsOf } from '../docs/snippets.ts'
 
@@ -16,35 +15,48 @@ export interface Tried {
   readonly count: number
 }
 
-/** The ts blocks of a document are type-checked together; each that exports a job is planned. */
+/** The ts blocks of a document are type-checked together; each that exports a job is planned, each that says `run` is run. */
 export function tryTypescript(markdown: string): Tried {
   using project = new SnippetProject(markdown)
   const { directory, files } = project
   if (files.length === 0) return { problems: [], count: 0 }
   const problems = [run(join(ROOT, 'node_modules/.bin/tsc'), ['-p', directory], directory)]
   for (const { path, snippet } of files) {
-    if (!/^export default/m.test(snippet.text)) continue
-    problems.push(run(process.execPath, [COMMAND, 'plan', path], directory))
+    if (/^export default/m.test(snippet.text)) problems.push(run(process.execPath, [COMMAND, 'plan', path], directory))
+    if (!snippet.words.includes('run')) continue
+    problems.push(run(process.execPath, ['--conditions=sluice-source', path], directory))
   }
   return { problems: problems.flat(), count: files.length }
 }
 
-/** In one directory, in order, with a little input where the commands look for it. Of fragments only what they name is looked at. */
+/**
+ * In order, where the files of the document lie, beside the examples and a little input. Of fragments only what they name is looked at.
+ */
 export function tryCommands(markdown: string): Tried {
-  const blocks = snippetsOf(markdown).filter(({ language }) => language === 'sh')
-  const [whole, fragments] = [blocks.filter((one) => !one.isFragment), blocks.filter((one) => one.isFragment)]
-  const commands = whole.flatMap(({ text }) => commandsOf(text))
-  const directory = mkdtempSync(join(tmpdir(), 'sluice-documents-'))
-  try {
-    cpSync(join(ROOT, 'examples/quickstart'), join(directory, 'examples/quickstart'), { recursive: true })
-    mkdirSync(join(directory, 'data'))
-    writeFileSync(join(directory, 'data/a.ndjson'), '{"name":"a"}\n{"name":"b"}\n')
-    const tried = commands.flatMap((command) => tryCommand(command, directory))
-    const named = fragments.flatMap(({ text }) => [...commandsOf(text).flatMap(tryNames), ...tryInvocations(text)])
-    return { problems: [...tried, ...named], count: commands.length + fragments.length }
-  } finally {
-    rmSync(directory, { recursive: true, force: true })
+  using project = new SnippetProject(markdown)
+  const { directory } = project
+  cpSync(join(ROOT, 'examples/quickstart'), join(directory, 'examples/quickstart'), { recursive: true })
+  mkdirSync(join(directory, 'data'))
+  writeFileSync(join(directory, 'data/a.ndjson'), '{"name":"a"}\n{"name":"b"}\n')
+  const problems: string[] = []
+  let count = 0
+  let printed = ''
+  for (const { language, words, isFragment, text, line } of snippetsOf(markdown)) {
+    if (language === 'text' && words.includes('output') && printed !== text) {
+      problems.push(`line ${line}: this is printed instead:\n${printed}`)
+    }
+    if (language !== 'sh') continue
+    const commands = commandsOf(text)
+    count += commands.length
+    printed = ''
+    if (isFragment) problems.push(...commands.flatMap(tryScript), ...tryInvocations(text))
+    for (const command of isFragment ? [] : commands) {
+      const tried = tryCommand(command, directory)
+      problems.push(...tried.problems)
+      printed += tried.printed
+    }
   }
+  return { problems, count }
 }
 
 function commandsOf(block: string): readonly string[] {
@@ -52,26 +64,34 @@ function commandsOf(block: string): readonly string[] {
   return lines.map((line) => line.replace(/(^|\s+)#.*$/, '').trim()).filter((line) => line !== '')
 }
 
+interface Outcome {
+  readonly problems: readonly string[]
+  readonly printed: string
+}
+
 /** `<name>` and `[--flag]` stand for something: such a command cannot run, but what it names must be there. */
-function tryCommand(command: string, directory: string): readonly string[] {
+function tryCommand(command: string, directory: string): Outcome {
   const isOurs = command.startsWith('npx sluice ')
-  if (isOurs && /[<[]/.test(command)) return tryInvocations(command)
-  if (isOurs) {
-    const shim = `npx() { shift; "${process.execPath}" "${COMMAND}" "$@"; }\n`
-    return run('/bin/sh', ['-c', `${shim}${command}`], directory)
+  if (isOurs && /[<[]/.test(command)) return { problems: tryInvocations(command), printed: '' }
+  if (!isOurs && !/^(?:mkdir|echo|cat|ls) /.test(command)) {
+    const isScript = command.startsWith('npm ')
+    return { problems: isScript ? tryScript(command) : [`${command}: there is no such script`], printed: '' }
   }
-  if (!/^npm (?:ci$|(?:run )?[a-z:]+)/.test(command)) return [`${command}: there is no such script`]
-  return tryNames(command)
+  const shim = `npx() { shift; "${process.execPath}" "${COMMAND}" "$@"; }\n`
+  const { status, stdout, stderr } = spawnSync('/bin/sh', ['-c', `${shim}${command}`], {
+    cwd: directory,
+    encoding: 'utf8',
+  })
+  return { problems: status === 0 ? [] : [`${command} ended with ${status}: ${stdout}${stderr}`], printed: stdout }
 }
 
-/** npm scripts, and the examples and benchmarks that they take. */
-function tryNames(command: string): readonly string[] {
-  return command.split('&&').flatMap((part) => tryScript(part.trim()))
-}
-
+/** An npm script is there, and the example or benchmark that it takes. */
 function tryScript(command: string): readonly string[] {
   const [, script, args = ''] = /^npm (?:run )?([a-z:]+)(?: -- (.*))?$/.exec(command) ?? []
-  if (script === undefined || script === 'install') return []
+  if (script === undefined)
+    return command.startsWith('npm ') && !command.startsWith('npm install')
+      ? [`${command}: there is no such script`]
+      : []
   if (script === 'ci' && existsSync(join(ROOT, 'package-lock.json'))) return []
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
     scripts: Record<string, string>
