@@ -1,4 +1,5 @@
 /** docs/writing-a-sink.md, done: its sink passes the conformance suite, its mistakes are found, its job is killed as it says. */
+import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -115,7 +116,7 @@ class LedgerProcess implements Disposable {
       const seen = await this.booked()
       const byAccount = Object.groupBy(seen, ({ account }) => account)
       for (const [account, payments = []] of Object.entries(byAccount)) {
-        expect(payments).toEqual(right[account]?.slice(0, payments.length))
+        assert.deepEqual(payments, right[account]?.slice(0, payments.length))
       }
       if (seen.length >= count) return seen.length
       if (isLast) throw new Error(`the job ended with ${seen.length} entries booked`)
