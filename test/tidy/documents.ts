@@ -112,7 +112,9 @@ function tryScript(command: string): readonly string[] {
 
 /** Words of ours in running text: `sluice plan` and flags of it. */
 export function tryMentions(text: string): Tried {
-  const mentions = [...text.matchAll(/`(?:npx )?(sluice [a-z]+[^`]*)`/g)].map(([, mention = '']) => mention)
+  const mentions = [...text.matchAll(/`(?:npx\s+)?(sluice\s+[a-z]+[^`]*)`/g)].map(([, one = '']) =>
+    one.replaceAll(/\s+/g, ' '),
+  )
   return { problems: mentions.flatMap(tryInvocations), count: mentions.length }
 }
 
