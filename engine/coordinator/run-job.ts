@@ -39,6 +39,7 @@ import { probeStore } from './probe.ts'
 import { loadManifest } from './recovery.ts'
 import { runSession, type SessionEnd } from './session.ts'
 
+/** What a run needs, and what it was told. */
 export interface RunOptions {
   readonly definition: JobDefinition
   /** Given with `--set`; the last run's are reused for those not given. */
@@ -48,6 +49,7 @@ export interface RunOptions {
   readonly baseDirectory: string
   readonly codeIdentity: string
   readonly holder: HolderIdentity
+  /** Does that process still live? Null: it cannot be told from here. */
   isHolderAlive(holder: HolderIdentity): Promise<boolean | null>
   /** Subtasks of each operator that names no number of its own; default what the job says, or 1. */
   readonly parallelism?: number
@@ -64,9 +66,11 @@ export interface RunOptions {
   readonly cancelSignal?: AbortSignal
   /** For checkpoints asked for by hand. */
   readonly requests?: CheckpointRequests
+  /** In order, as it happens; must not throw. */
   onEvent?(event: RunEvent): void
 }
 
+/** What a run tells while it goes on. */
 export type RunEvent =
   /** Against the last run: what is used again, and what it said for those that are given otherwise now. */
   | {
@@ -78,6 +82,7 @@ export type RunEvent =
   | ({ readonly kind: 'completed'; readonly checkpoint: number; readonly manifest: Manifest } & CheckpointTimes)
   | { readonly kind: 'restarting'; readonly restarts: number; readonly delayMs: number; readonly failure: unknown }
 
+/** How a run ended, when it was not refused. */
 export type RunEnd = SessionEnd | { readonly state: 'ALREADY_FINISHED' }
 
 /** How long a starter watches the log of a holder it cannot ask. */
