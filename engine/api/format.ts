@@ -162,12 +162,16 @@ export function checkSchema<T>(value: unknown, schema: SchemaLike<T>): Checked<T
   try {
     result = schema['~standard'].validate(value)
   } catch (error) {
-    throw new TerminalError(`the schema threw instead of returning issues: ${messageOf(error)}`, { cause: error })
+    throw new TerminalError(`the schema threw instead of returning issues: ${messageOf(error)}`, {
+      code: 'SLUICE_SCHEMA_UNUSABLE',
+      cause: error,
+    })
   }
   if ('then' in result) {
     result.catch(() => undefined)
     throw new TerminalError(
       'the schema gave a promise: it validates asynchronously, or threw; use one that does neither',
+      { code: 'SLUICE_SCHEMA_UNUSABLE' },
     )
   }
   return result

@@ -2,6 +2,7 @@
  * Runs a job in this process from preflight to its ending. The one entrance for the command line and for programs.
  */
 import {
+  assert,
   CorruptCheckpointError,
   FencedError,
   parseJobId,
@@ -15,6 +16,7 @@ import {
   decidePreflight,
   type OperatorFacts,
   type PreflightDecision,
+  type Refusal,
   type PreflightFacts,
 } from '../checkpoint/preflight.ts'
 import { isDeliveryOnly } from '../checkpoint/recovery.ts'
@@ -137,7 +139,7 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
     onRestart: (failure, delayMs, restarts) => options.onEvent?.({ kind: 'restarting', restarts, delayMs, failure }),
   })
   await log.append((seq, newest) => {
-    if (newest === undefined) throw new TerminalError('the log is empty at the end of a run')
+    assert(newest !== undefined, () => 'the log is empty at the end of a run')
     return entries.ended(seq, newest, end.state, end.state === 'FAILED' ? end.reason : undefined)
   })
   return end
@@ -188,14 +190,18 @@ async function preflight(options: RunOptions, built: BuiltJob, log: JobLog): Pro
     const holderAlive = newest === undefined || newest.kind === 'ended' ? false : await isAlive(options, newest, log)
     const decision = await askPreflight(options, built, { newest, holderAlive })
     if (decision.kind !== 'refuse') return decision.kind
-    throw decision.exitCode === 3 ? new FencedError(decision.reason) : new TerminalError(decision.reason)
+    throw refusalOf(decision)
   })
 }
 
 /** The preflight's questions again, of what our `started` entry carries. */
 async function recheck(options: RunOptions, built: BuiltJob, started: LogEntry): Promise<void> {
   const decision = await askPreflight(options, built, { newest: started, holderAlive: false })
-  if (decision.kind === 'refuse') throw new TerminalError(decision.reason)
+  if (decision.kind === 'refuse') throw refusalOf(decision)
+}
+
+function refusalOf({ exitCode, code, reason }: Refusal): Error {
+  return exitCode === 3 ? new FencedError(reason, { code }) : new TerminalError(reason, { code })
 }
 
 async function askPreflight(

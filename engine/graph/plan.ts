@@ -61,10 +61,12 @@ export const MAX_PARALLELISM = 128
 /** @throws TerminalError when the graph is no job: no source, no sink, a stream that goes nowhere */
 export function planOf(job: string, guarantee: Guarantee, nodes: readonly JobNode[]): Plan {
   if (!nodes.some((node) => node.kind === 'source')) {
-    throw new TerminalError(`job "${job}" has no source: begin with flow.source(…)`)
+    throw new TerminalError(`job "${job}" has no source: begin with flow.source(…)`, {
+      code: 'SLUICE_GRAPH_INCOMPLETE',
+    })
   }
   if (!nodes.some((node) => node.kind === 'sink')) {
-    throw new TerminalError(`job "${job}" has no sink: end a stream with .sink(…)`)
+    throw new TerminalError(`job "${job}" has no sink: end a stream with .sink(…)`, { code: 'SLUICE_GRAPH_INCOMPLETE' })
   }
   refuseLooseEnds(job, nodes)
   return {
@@ -107,7 +109,9 @@ function refuseLooseEnds(job: string, nodes: readonly JobNode[]): void {
   }
   const loose = nodes.find((node) => node.kind !== 'sink' && node.kind !== 'side' && !read.has(node.id))
   if (loose === undefined) return
-  throw new TerminalError(`job "${job}": nothing reads what ${describe(loose)} gives; ${cureOf(loose)}`)
+  throw new TerminalError(`job "${job}": nothing reads what ${describe(loose)} gives; ${cureOf(loose)}`, {
+    code: 'SLUICE_GRAPH_INCOMPLETE',
+  })
 }
 
 function cureOf({ kind }: JobNode): string {

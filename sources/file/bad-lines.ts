@@ -61,6 +61,7 @@ export class BadLines {
     if (this.#policy === 'fail') {
       throw new TerminalError(
         `${place}. Mend the line, or pass over bad lines with onBadLine: 'skip', or take them apart with 'side'`,
+        { code: 'SLUICE_BAD_LINE' },
       )
     }
     if (this.#count === 0) this.#logger.warn(`${place}: ${this.#policy === 'skip' ? 'skipped' : 'sent to bad-lines'}`)

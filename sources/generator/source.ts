@@ -79,7 +79,10 @@ export function generatorSource<T>(options: GeneratorSourceOptions<T>): Source<T
 }
 
 function need(holds: boolean, option: string, value: unknown, wanted: string): void {
-  if (!holds) throw new TerminalError(`${option} of a generator source is ${String(value)}; give ${wanted}`)
+  if (!holds)
+    throw new TerminalError(`${option} of a generator source is ${String(value)}; give ${wanted}`, {
+      code: 'SLUICE_CONNECTOR_OPTION_INVALID',
+    })
 }
 
 class GeneratorReader<T> implements SourceReader<T, GeneratorSplit, GeneratorPosition> {
