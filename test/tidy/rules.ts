@@ -69,9 +69,19 @@ export const rules = {
           : [`${file}: ${link}`]
       }),
     ),
+  'every name that a document links to a file is defined there': (tree) =>
+    filesOf(tree, /\.md$/).flatMap((file) =>
+      namedLinksOf(textOf(tree, file)).flatMap(({ name, link }) =>
+        new RegExp(`(?:class|function|const|interface|type) ${name}\\b`).test(
+          textOf(tree, normalize(join(dirname(file), link))),
+        )
+          ? []
+          : [`${file}: ${link} does not define ${name}`],
+      ),
+    ),
   'every file is reached from an entry or a test': (tree) => {
     const reached = new Set<string>()
-    const open = filesOf(tree, /\.ts$/).filter(isEntry)
+    const open = [...filesOf(tree, /\.ts$/).filter(isEntry), ...besideSnippets(tree)]
     for (let file = open.pop(); file !== undefined; file = open.pop()) {
       if (reached.has(file) || !tree.has(file)) continue
       reached.add(file)
@@ -114,6 +124,14 @@ function isEntry(file: string): boolean {
   )
 }
 
+/** What the code of a document imports (test/docs/snippets.ts). */
+function besideSnippets(tree: Tree): readonly string[] {
+  const targets = filesOf(tree, /^docs\/.*\.md$/).flatMap((file) =>
+    linksOf(textOf(tree, file)).map((link) => normalize(join(dirname(file), link))),
+  )
+  return targets.filter((target) => /^test\/docs\/[^/]+\.ts$/.test(target))
+}
+
 function importsOf(file: string, text: string): readonly string[] {
   const specifiers = [...text.matchAll(/(?:from|import|import\()\s*'(\.{1,2}\/[^']+)'/g)]
   const urls = [...text.matchAll(/new URL\('(\.{1,2}\/[^']+\.ts|[^'/]+\.ts)'/g)]
@@ -122,6 +140,11 @@ function importsOf(file: string, text: string): readonly string[] {
 
 function linksOf(text: string): readonly string[] {
   return [...text.matchAll(/\]\(((?!https?:|#|mailto:)[^)#\s]+)/g)].map((match) => match[1] ?? '')
+}
+
+/** Of links like [`JobLog`](…job-log.ts): the name and where it should be. */
+function namedLinksOf(text: string): readonly { readonly name: string; readonly link: string }[] {
+  return [...text.matchAll(/\[`(\w+)`\]\(([^)#\s]+\.ts)\)/g)].map(([, name = '', link = '']) => ({ name, link }))
 }
 
 function rowsOf(text: string, row: RegExp): readonly string[] {
