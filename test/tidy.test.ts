@@ -48,6 +48,10 @@ const breaking: Readonly<Record<RuleName, readonly (readonly [file: string, text
   'every invariant has a test that names it': [
     ['docs/invariants.md', `${tree.get('docs/invariants.md') ?? ''}| C99 | Something nobody tests. | x | y |\n`],
   ],
+  'every file that the row of an invariant links to names it': [
+    ['docs/invariants.md', `${tree.get('docs/invariants.md') ?? ''}| C1 | x | y | [x](../test/tidy/documents.ts) |\n`],
+  ],
+  'every heading that a document links to exists': [['docs/x.md', 'see [x](files.md#formulas)']],
   'every file that a document links to exists': [['docs/x.md', 'see [x](gone.md)']],
   'every name that a document links to a file is defined there': [
     ['docs/x.md', 'see [`Nothing`](../engine/coordinator/attempt.ts)'],

@@ -1,4 +1,5 @@
 /** docs/writing-a-sink.md, done: its sink passes the conformance suite, its mistakes are found, its job is killed as it says. */
+import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -56,6 +57,9 @@ function expected(): Readonly<Record<string, readonly Payment[]>> {
 
 const COUNT = 6_000
 const PAUSE_MS = 20
+/** Records per second: a job that lasts longer than anybody looks at it, and one that does not. */
+const SLOW = 200
+const FAST = 100_000
 
 /** The ledger in a process of its own, always at the same address. */
 class LedgerProcess implements Disposable {
@@ -104,7 +108,7 @@ class LedgerProcess implements Disposable {
       const seen = await this.booked()
       const byAccount = Object.groupBy(seen, ({ account }) => account)
       for (const [account, payments = []] of Object.entries(byAccount)) {
-        expect(payments).toEqual(right[account]?.slice(0, payments.length))
+        assert.deepEqual(payments, right[account]?.slice(0, payments.length))
       }
       if (seen.length >= count) return seen.length
       if (isLast) throw new Error(`the job ended with ${seen.length} entries booked`)
@@ -121,19 +125,24 @@ test('its job, and its ledger, are killed: each payment is booked once, in order
   using place = new Workplace()
   using ledger = new LedgerProcess(place.directory)
   await ledger.start()
-  const start = () => place.start('run', join(project.directory, 'ledger-job.ts'), '--set', `ledger=${ledger.url}`)
+  /** What the one before left due is delivered when it says that it runs. */
+  const start = async (rate: number) => {
+    const settings = ['--set', `ledger=${ledger.url}`, '--set', `rate=${rate}`]
+    const job = place.start('run', join(project.directory, 'ledger-job.ts'), ...settings, '--json')
+    await job.says('"event":"running"')
+    return { child: job.child, ended: job.ended, hasEnded: () => job.child.exitCode !== null }
+  }
 
   // Killed at work.
-  let job = start()
-  const hasEnded = () => job.child.exitCode !== null
-  let seen = await ledger.until(500, hasEnded)
+  let job = await start(SLOW)
+  let seen = await ledger.until(1, job.hasEnded)
   job.child.kill('SIGKILL')
   await job.ended
 
   // Killed while the ledger does not answer: what it was asked last is done after the death of who asked.
   for (let round = 0; round < 4; round += 1) {
-    job = start()
-    seen = await ledger.until(seen + 200, hasEnded)
+    job = await start(SLOW)
+    seen = await ledger.until(seen + 100, job.hasEnded)
     ledger.signal('SIGSTOP')
     job.child.kill('SIGKILL')
     await job.ended
@@ -141,12 +150,17 @@ test('its job, and its ledger, are killed: each payment is booked once, in order
   }
 
   // The ledger is killed under a job that lives on.
-  job = start()
-  await ledger.until(seen + 200, hasEnded)
+  job = await start(SLOW)
+  seen = await ledger.until(seen + 1, job.hasEnded)
   await ledger.kill()
   await ledger.start()
-  const { code, err } = await job.ended
-  expect({ code, err }).toEqual({ code: 0, err: expect.stringContaining('finished') })
+  await ledger.until(seen + 100, job.hasEnded)
+  job.child.kill('SIGTERM')
+  expect((await job.ended).code).toBe(143)
+
+  job = await start(FAST)
+  const { code, out } = await job.ended
+  expect({ code, out }).toEqual({ code: 0, out: expect.stringContaining('"state":"FINISHED"') })
   await ledger.until(COUNT, () => true)
   expect(Object.groupBy(await ledger.booked(), ({ account }) => account)).toEqual(expected())
   expect(await ledger.hidden()).toEqual([])

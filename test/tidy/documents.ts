@@ -75,7 +75,12 @@ function tryCommand(command: string, directory: string): Outcome {
   if (isOurs && /[<[]/.test(command)) return { problems: tryInvocations(command), printed: '' }
   if (!isOurs && !/^(?:mkdir|echo|cat|ls) /.test(command)) {
     const isScript = command.startsWith('npm ')
-    return { problems: isScript ? tryScript(command) : [`${command}: there is no such script`], printed: '' }
+    return {
+      problems: isScript
+        ? command.split('&&').flatMap((one) => tryScript(one.trim()))
+        : [`${command}: there is no such script`],
+      printed: '',
+    }
   }
   const shim = `npx() { shift; "${process.execPath}" "${COMMAND}" "$@"; }\n`
   const { status, stdout, stderr } = spawnSync('/bin/sh', ['-c', `${shim}${command}`], {
@@ -107,7 +112,9 @@ function tryScript(command: string): readonly string[] {
 
 /** Words of ours in running text: `sluice plan` and flags of it. */
 export function tryMentions(text: string): Tried {
-  const mentions = [...text.matchAll(/`(?:npx )?(sluice [a-z]+[^`]*)`/g)].map(([, mention = '']) => mention)
+  const mentions = [...text.matchAll(/`(?:npx\s+)?(sluice\s+[a-z]+[^`]*)`/g)].map(([, one = '']) =>
+    one.replaceAll(/\s+/g, ' '),
+  )
   return { problems: mentions.flatMap(tryInvocations), count: mentions.length }
 }
 

@@ -8,6 +8,7 @@ import { dirname, join, normalize } from 'node:path'
 export type Tree = ReadonlyMap<string, string>
 export type Rule = (tree: Tree) => readonly string[]
 
+const INVARIANTS = 'docs/invariants.md'
 const LONGEST_FILE_LINES = 400
 const LONGEST_LINE_CHARACTERS = 160
 
@@ -60,6 +61,13 @@ export const rules = {
     const named = new Set(filesOf(tree, /^test\/(?!tidy)/).flatMap((file) => namedInTitles(textOf(tree, file))))
     return invariantsOf(tree).filter((id) => !named.has(id))
   },
+  'every file that the row of an invariant links to names it': (tree) =>
+    linesOf(tree, INVARIANTS).flatMap((row) => {
+      const [, id] = /^\| ([CTS]\d+) /.exec(row) ?? []
+      if (id === undefined) return []
+      const files = linksOf(row).map((link) => normalize(join(dirname(INVARIANTS), link)))
+      return files.filter((file) => !new RegExp(`\\b${id}\\b`).test(textOf(tree, file))).map((file) => `${id}: ${file}`)
+    }),
   'every file that a document links to exists': (tree) =>
     filesOf(tree, /\.md$/).flatMap((file) =>
       linksOf(textOf(tree, file)).flatMap((link) => {
@@ -68,6 +76,15 @@ export const rules = {
           ? []
           : [`${file}: ${link}`]
       }),
+    ),
+  'every heading that a document links to exists': (tree) =>
+    filesOf(tree, /\.md$/).flatMap((file) =>
+      [...textOf(tree, file).matchAll(/\]\(((?!https?:)[^)#\s]*)#([^)\s]+)\)/g)].flatMap(
+        ([, link = '', anchor = '']) => {
+          const target = link === '' ? file : normalize(join(dirname(file), link))
+          return headingsOf(textOf(tree, target)).includes(anchor) ? [] : [`${file}: ${link}#${anchor}`]
+        },
+      ),
     ),
   'every name that a document links to a file is defined there': (tree) =>
     filesOf(tree, /\.md$/).flatMap((file) =>
@@ -93,7 +110,7 @@ export const rules = {
 
 /** C1 … S2, as docs/invariants.md states them. */
 export function invariantsOf(tree: Tree): readonly string[] {
-  return rowsOf(textOf(tree, 'docs/invariants.md'), /^\| ([CTS]\d+) /gm)
+  return rowsOf(textOf(tree, INVARIANTS), /^\| ([CTS]\d+) /gm)
 }
 
 /** F1 …, as docs/failures.md states them. */
@@ -140,6 +157,12 @@ function importsOf(file: string, text: string): readonly string[] {
 
 function linksOf(text: string): readonly string[] {
   return [...text.matchAll(/\]\(((?!https?:|#|mailto:)[^)#\s]+)/g)].map((match) => match[1] ?? '')
+}
+
+/** As the anchors that are made of them. */
+function headingsOf(text: string): readonly string[] {
+  const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading.toLowerCase())
+  return headings.map((heading) => heading.replaceAll(/[^\p{L}\p{N}_ -]/gu, '').replaceAll(' ', '-'))
 }
 
 /** Of links like [`JobLog`](…job-log.ts): the name and where it should be. */
