@@ -27,6 +27,8 @@ export interface SourceUnderTest<Out, Split extends SplitLike, Position> {
   /** There is no end: the checks of the end are left out. */
   readonly isEndless?: boolean
   readonly baseDirectory?: string
+  /** Before each check, where `acknowledge` makes the system forget: all records are there again. */
+  readonly renew?: () => Promise<void>
 }
 
 /** A source whose types no longer matter. */

@@ -15,6 +15,7 @@ export function testSource<Out, Split extends SplitLike, Position>(
   describe(`source ${name}`, () => {
     for (const [what, check] of Object.entries(sourceChecks)) {
       test(`${what}`, async () => {
+        await source.renew?.()
         await expect(check(untyped(source))).resolves.toBeUndefined()
       })
     }
