@@ -49,3 +49,8 @@ export {
   type CheckpointOutcome,
 } from './coordinator/checkpoint-requests.ts'
 export { runJob, type RunEnd, type RunEvent, type RunOptions } from './coordinator/run-job.ts'
+export type { Restoring } from './checkpoint/restore-choice.ts'
+export type { RepeatedSplit, Repetition } from './checkpoint/repetition.ts'
+export type { SavepointDescription } from './checkpoint/savepoint.ts'
+export type { Restore } from './coordinator/restoration.ts'
+export { openSavepoint, type Savepoint } from './coordinator/savepoint.ts'

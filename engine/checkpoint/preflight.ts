@@ -7,6 +7,9 @@
  */
 import type { LogEntry } from './log-entry.ts'
 import type { Manifest, OperatorSnapshot } from './manifest.ts'
+import { restoreText, type RestoreChoice } from './restore-choice.ts'
+import { goesBack } from './repetition.ts'
+import { isNewestOf, type SavepointDescription } from './savepoint.ts'
 
 export interface PreflightFacts {
   readonly job: string
@@ -24,7 +27,11 @@ export interface PreflightFacts {
   readonly dueSinks?: readonly string[]
   /** Key groups of the job as it is now; compared where given. */
   readonly maxParallelism?: number
-  readonly restore: 'latest' | 'none' | number
+  readonly restore: RestoreChoice
+  /** What is restored, when the choice is a savepoint. */
+  readonly savepoint?: { readonly uri: string; readonly description: SavepointDescription } | undefined
+  /** What would be done again, in words. */
+  readonly repeated?: string | undefined
   readonly acceptDuplicates: boolean
   readonly acceptLoss: number | null
   readonly drop: readonly string[]
@@ -41,16 +48,21 @@ export interface OperatorFacts {
   readonly scope?: string
   /** Sinks: base64 of `scope()` at the other parallelisms the job has run with; a scope among them is not a changed one. */
   readonly formerScopes?: readonly string[]
+  /** Sinks. */
+  readonly isWriterStatePortable?: boolean
 }
 
 export type PreflightDecision =
   | { readonly kind: 'start' }
   | { readonly kind: 'already-finished' }
-  | { readonly kind: 'refuse'; readonly exitCode: 2 | 3; readonly reason: string }
+  | { readonly kind: 'refuse'; readonly exitCode: 2 | 3; readonly reason: string; readonly code?: string }
 
 export function decidePreflight(facts: PreflightFacts): PreflightDecision {
   const { newest } = facts
-  if (newest === undefined) return facts.restore === 'latest' || facts.restore === 'none' ? START : noSuch(facts)
+  if (newest === undefined) {
+    if (facts.restore === 'savepoint') return savepointRefusal(facts) ?? operatorRefusal(facts, newest) ?? START
+    return facts.restore === 'latest' || facts.restore === 'none' ? START : noSuch(facts)
+  }
   if (newest.job !== facts.job)
     return refuse(2, `the store's log belongs to job "${newest.job}", not "${facts.job}"; use another store`)
   const held = heldByOther(facts, newest)
@@ -64,13 +76,19 @@ export function decidePreflight(facts: PreflightFacts): PreflightDecision {
         `or begin anew with --restore none --accept-duplicates`,
     )
   }
-  return restoreRefusal(facts, newest) ?? operatorRefusal(facts, newest) ?? START
+  return (
+    pendingRefusal(facts, newest) ??
+    restoreRefusal(facts, newest) ??
+    savepointRefusal(facts) ??
+    operatorRefusal(facts, newest) ??
+    START
+  )
 }
 
 const START: PreflightDecision = { kind: 'start' }
 
-function refuse(exitCode: 2 | 3, reason: string): PreflightDecision {
-  return { kind: 'refuse', exitCode, reason }
+function refuse(exitCode: 2 | 3, reason: string, code?: string): PreflightDecision {
+  return { kind: 'refuse', exitCode, reason, ...(code === undefined ? {} : { code }) }
 }
 
 function noSuch(facts: PreflightFacts): PreflightDecision {
@@ -86,6 +104,46 @@ function heldByOther(facts: PreflightFacts, newest: LogEntry): PreflightDecision
   )
 }
 
+/** The run before ended between its start and the entry that would have carried out what it was told: nobody knows what is wanted now. */
+function pendingRefusal({ job, restore }: PreflightFacts, newest: LogEntry): PreflightDecision | undefined {
+  const { restoring } = newest
+  if (restoring === undefined || restore !== 'latest') return undefined
+  const checkpoint = newest.retained.at(-1)?.checkpoint
+  const instead = checkpoint === undefined ? 'begin anew with --restore none' : `go on with --restore ${checkpoint}`
+  return refuse(
+    2,
+    `job "${job}" was last run with --restore ${restoreText(restoring)} and ended before that was done; say it again, or ${instead}`,
+    'SLUICE_RESTORE_PENDING',
+  )
+}
+
+function savepointRefusal({ savepoint, operators, drop, manifest }: PreflightFacts): PreflightDecision | undefined {
+  if (savepoint === undefined) return undefined
+  const { uri, description } = savepoint
+  if (description.final) {
+    return refuse(
+      2,
+      `the savepoint ${uri} is of job "${description.job}" after its input had ended: there is nothing left to run from it`,
+      'SLUICE_SAVEPOINT_FINAL',
+    )
+  }
+  const portable = new Set(operators.filter((one) => one.isWriterStatePortable === true).map((one) => one.operator))
+  const open = manifest?.operators.filter(({ operator, writerState }) => {
+    const isOpen = (writerState?.entries.length ?? 0) > 0
+    return isOpen && !portable.has(operator) && !drop.includes(operator)
+  })
+  const names = [...new Set(open?.map(({ operator }) => operator))]
+  if (names.length === 0) return undefined
+  const sinks = names.map((name) => `"${name}"`).join(', ')
+  return refuse(
+    2,
+    `sink ${sinks} had output open at checkpoint ${description.checkpoint} that lies outside the savepoint ${uri}, and may have been ` +
+      `delivered or removed since: give it up with ${names.map((name) => `--drop ${name}`).join(' ')} (this run then does not write ` +
+      'those records), or take a savepoint of the job when its sinks keep nothing open',
+    'SLUICE_SAVEPOINT_OPEN_OUTPUT',
+  )
+}
+
 function restoreRefusal(facts: PreflightFacts, newest: LogEntry): PreflightDecision | undefined {
   const newestCheckpoint = newest.retained.at(-1)?.checkpoint
   if (
@@ -95,22 +153,21 @@ function restoreRefusal(facts: PreflightFacts, newest: LogEntry): PreflightDecis
     return refuse(2, `--accept-loss ${facts.acceptLoss}: no commit of that checkpoint is due`)
   }
   if (facts.restore === 'latest' || facts.restore === newestCheckpoint) return undefined
-  if (facts.restore !== 'none' && !newest.retained.some((one) => one.checkpoint === facts.restore)) {
+  if (typeof facts.restore === 'number' && !newest.retained.some((one) => one.checkpoint === facts.restore)) {
     const retained = newest.retained.map((one) => one.checkpoint).join(', ')
     return refuse(
       2,
       `job "${facts.job}" has no checkpoint ${facts.restore} any more; retained are ${retained || 'none'}`,
     )
   }
-  if (newestCheckpoint === undefined || facts.acceptDuplicates) return undefined
-  return refuse(
-    2,
-    `--restore ${facts.restore} goes back behind checkpoint ${newestCheckpoint}: what became visible since then is written a second time. ` +
-      'Say --accept-duplicates to accept that',
-  )
+  const isNewest = facts.savepoint !== undefined && isNewestOf(facts.savepoint.description, newest)
+  if (!goesBack(facts.restore, newestCheckpoint, isNewest) || facts.acceptDuplicates) return undefined
+  const said = facts.savepoint?.uri ?? facts.restore
+  const plain = `--restore ${said} goes back behind checkpoint ${newestCheckpoint}: what became visible since then is written a second time`
+  return refuse(2, `${facts.repeated ?? plain}. Say --accept-duplicates to accept that`, 'SLUICE_RESTORE_REPEATS')
 }
 
-function operatorRefusal(facts: PreflightFacts, newest: LogEntry): PreflightDecision | undefined {
+function operatorRefusal(facts: PreflightFacts, newest: LogEntry | undefined): PreflightDecision | undefined {
   const now = new Map(facts.operators.map((one) => [one.operator, one]))
   const problems: string[] = []
   const { manifest, maxParallelism } = facts
@@ -175,9 +232,10 @@ function stateProblems(operator: string, { what, held = {}, now = {} }: StateFac
 /** A sink that is gone or writes elsewhere now could neither commit what is due nor abort what is left, drop list or not. */
 function sinkProblems(
   facts: PreflightFacts,
-  newest: LogEntry,
+  newest: LogEntry | undefined,
   now: ReadonlyMap<string, OperatorFacts>,
 ): readonly string[] {
+  if (newest === undefined) return []
   const problems: string[] = []
   for (const sink of dueSinksOf(facts, newest)) {
     if (now.get(sink)?.kind === 'sink') continue
