@@ -70,7 +70,11 @@ export function withoutDropped(manifest: Manifest, dropped: readonly string[]): 
 }
 
 /** The savepoint's checkpoint as one of the job that restores it; `blobs`: where theirs lie now, by their sha256. */
-export function asImported(manifest: Manifest, names: ImportNames, blobs: ReadonlyMap<string, BlobReference>): Manifest {
+export function asImported(
+  manifest: Manifest,
+  names: ImportNames,
+  blobs: ReadonlyMap<string, BlobReference>,
+): Manifest {
   return withBlobs({ ...manifest, ...names }, (blob) => {
     const mine = blobs.get(blob.sha256)
     if (mine !== undefined) return mine

@@ -37,8 +37,8 @@ export async function openSavepoint(store: CheckpointStore): Promise<Savepoint> 
 }
 
 /** Reads all of it, bytes and checksums. @throws CorruptCheckpointError */
-export async function checkSavepoint({ manifest, getBlob }: Savepoint): Promise<void> {
-  for (const blob of contentsOf(manifest)) await getBlob(blob)
+export async function checkSavepoint(savepoint: Savepoint): Promise<void> {
+  for (const blob of contentsOf(savepoint.manifest)) await savepoint.getBlob(blob)
 }
 
 async function readSavepointBlob(store: CheckpointStore, blob: BlobReference): Promise<Uint8Array> {
