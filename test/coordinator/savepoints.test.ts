@@ -79,7 +79,8 @@ test('killed at any effect of a restore, a fork never goes on from nothing, and 
   const effects = first.process.effects.length
   const met = { refused: 0, anew: 0, goneOn: 0 }
   for (let effect = 1; effect <= effects; effect += 1) {
-    for (const moment of ['before', 'after'] as const) {
+    // Behind one effect is before the next.
+    for (const moment of effect === 1 ? (['before', 'after'] as const) : (['after'] as const)) {
       const world = forkWorld()
       const killed = world.start({ run: restoreOf(origin), strike: { effect, moment, kind: 'kill' } })
       await world.until(() => killed.process.state === 'dead')
@@ -87,13 +88,7 @@ test('killed at any effect of a restore, a fork never goes on from nothing, and 
       if (newest === undefined) met.anew += 1
       else if (newest.restoring !== undefined) {
         met.refused += 1
-        // Whoever does not say it again is not given the beginning, or an older state, in silence.
-        const plain = world.start()
-        await expect(plain.ended(), `at ${effect} ${moment}`).rejects.toThrow(
-          /was last run with --restore memory:place/,
-        )
-        expect(codeOf(plain.error)).toBe('SLUICE_RESTORE_PENDING')
-        expect(world.outside.truth.newest?.seq).toBe(newest.seq)
+        await expectPending(world, 'memory:place')
       } else met.goneOn += 1
       const isDone = newest !== undefined && newest.restoring === undefined
       const next = world.start(isDone ? {} : { run: restoreOf(origin) })
@@ -102,9 +97,9 @@ test('killed at any effect of a restore, a fork never goes on from nothing, and 
       expect(world.violations(true), `at ${effect} ${moment}`).toEqual([])
     }
   }
-  expect(met.refused).toBeGreaterThan(10)
-  expect(met.anew).toBeGreaterThan(5)
-  expect(met.goneOn).toBeGreaterThan(10)
+  expect(met.refused).toBeGreaterThan(5)
+  expect(met.anew).toBeGreaterThan(3)
+  expect(met.goneOn).toBeGreaterThan(5)
 })
 
 test('a restore that fails on its way is tried again in the same process, and once it is in the log never again', async () => {
@@ -169,12 +164,10 @@ async function rolledBack(
   await world.until(() => third.process.state === 'dead' || third.end !== undefined)
   const effects = third.process.effects.length
   const isPending = truth.newest?.restoring !== undefined
-  if (isPending) await expect(world.start().ended()).rejects.toThrow(/was last run with --restore memory:mine/)
-  if (third.end === undefined) {
-    const isStarted = (truth.newest?.generation ?? 0) > 2
-    const next = world.start({ run: isPending || !isStarted ? back : {} })
-    expect((await next.ended()).state).toBe('FINISHED')
-  }
+  if (isPending) await expectPending(world, 'memory:mine')
+  const isStarted = (truth.newest?.generation ?? 0) > 2
+  const last = third.end === undefined ? world.start({ run: isPending || !isStarted ? back : {} }) : third
+  expect((await last.ended()).state).toBe('FINISHED')
   for (const [name] of due) expect(plain.prepared.get(name)?.every((value) => plain.visible.includes(value))).toBe(true)
   // What the old history had completed came first; behind it everything since the savepoint, once.
   const delivered = before + due.reduce((sum, [name]) => sum + (plain.prepared.get(name)?.length ?? 0), 0)
@@ -194,6 +187,16 @@ function expectSuffix(
   counts.visible.push(...prefix.counts, ...rest.counts.visible.slice(-(rest.plain.length + 1)))
   compare({ truth, lengths: Object.values(LENGTHS), plain, counts }, true)
   expect(truth.violations).toEqual([])
+}
+
+/** Whoever does not say it again is not given the beginning, or an older state, in silence. */
+async function expectPending(world: JobWorld, uri: string): Promise<void> {
+  const { truth } = world.outside
+  const seq = truth.newest?.seq
+  const plain = world.start()
+  await expect(plain.ended()).rejects.toThrow(`was last run with --restore ${uri} and ended before that was done`)
+  expect(codeOf(plain.error)).toBe('SLUICE_RESTORE_PENDING')
+  expect(truth.newest?.seq).toBe(seq)
 }
 
 test('a savepoint of the very newest checkpoint repeats nothing and needs no word', async () => {
@@ -305,20 +308,25 @@ test('a copy is whole or none: killed anywhere it is no savepoint, done again it
       const place = memoryStore({ uri: 'memory:place', [moment]: fail })
       const copying = copyCheckpoint({ store: source, job: 'job', to: place, runtime: nodeRuntime() })
       await expect(copying).rejects.toThrow('killed')
-      const isWhole = creates === puts.length - 1 && moment === 'after'
       const after = place.clone({ uri: 'memory:after' })
-      if (isWhole) {
-        expect((await openSavepoint(after)).description.job).toBe('job')
-        const again = copyCheckpoint({ store: source, job: 'job', to: after, runtime: nodeRuntime() })
-        await expect(again).rejects.toThrow(/there is a savepoint in memory:after already/)
-        continue
-      }
-      await expect(openSavepoint(after)).rejects.toThrow(/there is no savepoint in memory:after/)
-      await copyCheckpoint({ store: source, job: 'job', to: after, runtime: nodeRuntime() })
-      expect((await openSavepoint(after)).description.blobs.length).toBeGreaterThan(0)
+      if (creates === puts.length - 1 && moment === 'after') await expectWhole(after, source)
+      else await expectNone(after, source)
     }
   }
 })
+
+async function expectWhole(place: MemoryStore, source: MemoryStore): Promise<void> {
+  expect((await openSavepoint(place)).description.job).toBe('job')
+  const again = copyCheckpoint({ store: source, job: 'job', to: place, runtime: nodeRuntime() })
+  await expect(again).rejects.toThrow(/there is a savepoint in memory:after already/)
+}
+
+/** And what lies there is in nobody's way. */
+async function expectNone(place: MemoryStore, source: MemoryStore): Promise<void> {
+  await expect(openSavepoint(place)).rejects.toThrow(/there is no savepoint in memory:after/)
+  await copyCheckpoint({ store: source, job: 'job', to: place, runtime: nodeRuntime() })
+  expect((await openSavepoint(place)).description.blobs.length).toBeGreaterThan(0)
+}
 
 async function stoppedJob(): Promise<MemoryStore> {
   const world = new JobWorld(LENGTHS)
