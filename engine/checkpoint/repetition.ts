@@ -57,10 +57,12 @@ const MOST_NAMED = 8
 
 /** In one line, without a full stop. `choice` is as it was said. */
 export function repetitionText(choice: string, { from, to, splits, sinks }: Repetition): string {
-  const back = `--restore ${choice} goes back behind checkpoint ${to.checkpoint} of ${timeOf(to.at)}`
   const since = from === null ? 'from the beginning' : `since checkpoint ${from.checkpoint} of ${timeOf(from.at)}`
-  const again = `what was read ${since} is read again (${splitsText(splits)})`
-  return [back, again, ...sinks.map(({ sink, guarantee }) => sinkText(sink, guarantee))].join('; ')
+  const again = `what was read ${since}, until ${timeOf(to.at)} at least, is read again (${splitsText(splits)})`
+  return [
+    `--restore ${choice} goes back behind checkpoint ${to.checkpoint}: ${again}`,
+    ...sinks.map(({ sink, guarantee }) => sinkText(sink, guarantee)),
+  ].join('; ')
 }
 
 function splitsText(splits: Repetition['splits']): string {

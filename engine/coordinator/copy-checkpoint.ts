@@ -31,7 +31,7 @@ export interface CopyOptions {
   readonly runtime: Runtime
   /** Exactly this one; left out: the newest that is committed. */
   readonly checkpoint?: number
-  /** The newest that is committed, but none before this one, for which is waited: the log says a little later what is committed. */
+  /** The newest that is committed, but none before this one. */
   readonly from?: number
 }
 
@@ -43,8 +43,8 @@ export interface Copied {
 /** How often a copy begins anew because its checkpoint was retired. */
 const MOST_TRIES = 10
 const SIDE_BY_SIDE = 4
-/** A commit is in the log at most some 2 s after it was made. */
-const COMMITTED_WITHIN_MS = 15_000
+/** A commit is in the log at most some 2 s after it was made, and a job that runs may keep nothing that is in the log as committed. */
+const COMMITTED_WITHIN_MS = 10_000
 const LOOK_AGAIN_MS = 100
 
 /**
@@ -60,7 +60,7 @@ export async function copyCheckpoint(options: CopyOptions): Promise<Copied> {
   }
   if ((await to.get(DESCRIPTION_KEY)) !== undefined) throw taken(to)
   const log = await JobLog.open(store, job, runtime)
-  if (options.from !== undefined) await untilCommitted(log, options.from, runtime)
+  if (options.checkpoint === undefined) await untilCommitted(log, options.from, runtime)
   for (let tries = 1; ; tries += 1) {
     const { newest } = log
     if (newest === undefined)
@@ -77,27 +77,35 @@ export async function copyCheckpoint(options: CopyOptions): Promise<Copied> {
   }
 }
 
-async function untilCommitted(log: JobLog, checkpoint: number, { clock, timers }: Runtime): Promise<void> {
+/** Waits until one is there that may be copied, or none will be. */
+async function untilCommitted(log: JobLog, from: number | undefined, { clock, timers }: Runtime): Promise<void> {
   const untilMs = clock.monotonicMs() + COMMITTED_WITHIN_MS
-  while ((log.newest?.committedThrough ?? 0) < checkpoint && clock.monotonicMs() < untilMs) {
+  for (;;) {
+    const { newest } = log
+    const isOver = newest === undefined || newest.kind === 'ended' || newest.retained.length === 0
+    if (isOver || newestCommitted(newest, from) !== undefined || clock.monotonicMs() > untilMs) return
     await timers.sleep(LOOK_AGAIN_MS)
     await log.refresh()
   }
 }
 
-function chosenOf({ job, checkpoint, from = 1 }: CopyOptions, newest: LogEntry): RetainedCheckpoint {
+function newestCommitted({ retained, committedThrough }: LogEntry, from = 1): RetainedCheckpoint | undefined {
+  return retained.findLast(({ checkpoint }) => checkpoint <= committedThrough && checkpoint >= from)
+}
+
+function chosenOf({ job, checkpoint, from }: CopyOptions, newest: LogEntry): RetainedCheckpoint {
   const committed = newest.retained.filter((one) => one.checkpoint <= newest.committedThrough)
   const chosen =
-    checkpoint === undefined
-      ? committed.findLast((one) => one.checkpoint >= from)
-      : committed.find((one) => one.checkpoint === checkpoint)
+    checkpoint === undefined ? newestCommitted(newest, from) : committed.find((one) => one.checkpoint === checkpoint)
   if (chosen !== undefined) return chosen
   const numbers = committed.map((one) => one.checkpoint).join(', ') || 'none'
-  const isDue = newest.retained.some((one) => one.checkpoint === checkpoint)
+  const isDue = newest.retained.some((one) => checkpoint === undefined || one.checkpoint === checkpoint)
+  const cure =
+    checkpoint === undefined ? ' (a job that runs must keep two checkpoints or more: checkpoint.retained)' : ''
   throw new TerminalError(
     isDue
-      ? `checkpoint ${checkpoint} of job "${job}" is completed, but its commits are not delivered yet; run the job until they are. ` +
-          `Committed are ${numbers}`
+      ? `checkpoint ${checkpoint ?? newest.retained.at(-1)?.checkpoint} of job "${job}" is completed, but its commits are not delivered yet; ` +
+          `run the job until they are${cure}. Committed are ${numbers}`
       : `job "${job}" has no committed checkpoint${checkpoint === undefined ? '' : ` ${checkpoint}`} to copy; committed are ${numbers}`,
     { code: 'SLUICE_CHECKPOINT_MISSING' },
   )
