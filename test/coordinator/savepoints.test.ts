@@ -1,7 +1,7 @@
 /** Savepoints in whole simulated runs: copied, restored by a fork and by the job itself, with a crash at every effect of the restore. */
 import { beforeAll, expect, test } from 'vitest'
 import { memoryStore, type MemoryStore } from '../../checkpoint-store/memory.ts'
-import { codeOf, RetryableError } from '../../engine/api/index.ts'
+import { codeOf, FencedError, RetryableError } from '../../engine/api/index.ts'
 import { copyCheckpoint } from '../../engine/coordinator/copy-checkpoint.ts'
 import { JobLog } from '../../engine/coordinator/job-log.ts'
 import { openSavepoint, type Savepoint } from '../../engine/coordinator/savepoint.ts'
@@ -100,6 +100,30 @@ test('killed at any effect of a restore, a fork never goes on from nothing, and 
   expect(met.refused).toBeGreaterThan(5)
   expect(met.anew).toBeGreaterThan(3)
   expect(met.goneOn).toBeGreaterThan(5)
+})
+
+test('paused at an effect of a restore and woken behind its successor, it is fenced and changes nothing (C3)', async () => {
+  const whole = forkWorld()
+  const first = whole.start({ run: restoreOf(origin) })
+  await first.completed(1)
+  const { effects } = first.process
+  // From its own start on: one that has not read the log yet takes over by itself, as nobody is said to live here.
+  const started = effects.findIndex((name) => name === 'store.create job/log/000000000001') + 1
+  let woken = 0
+  for (let effect = started; effect <= effects.length; effect += 2) {
+    const world = forkWorld()
+    const paused = world.start({ run: restoreOf(origin), strike: { effect, moment: 'after', kind: 'pause' } })
+    await world.until(() => paused.process.state === 'paused')
+    const isDone = world.outside.truth.newest !== undefined && world.outside.truth.newest.restoring === undefined
+    const next = world.start(isDone ? {} : { run: restoreOf(origin) })
+    await next.completed(1)
+    paused.process.wake()
+    await world.until(() => paused.end !== undefined || paused.error !== undefined)
+    if (paused.error instanceof FencedError) woken += 1
+    expect((await next.ended()).state).toBe('FINISHED')
+    expect(world.violations(true), `at ${effect}`).toEqual([])
+  }
+  expect(woken).toBeGreaterThan(5)
 })
 
 test('a restore that fails on its way is tried again in the same process, and once it is in the log never again', async () => {
