@@ -118,8 +118,13 @@ test('the job itself goes back to a savepoint: what is repeated is said, first a
   const before = place.lines(old)
   const refused = await place.sluice('run', JOB, ...FAST, '--restore', 'saved')
   expect(refused.code).toBe(2)
-  const repeats =
-    /goes back behind checkpoint \d+: what was read since checkpoint \d+ of 20.*Z, until 20.*Z at least, is read again \(records in\/a\.ndjson from \{"byte":\d+.*\} to \{"byte":\d+.*\}\); what sink "out" \(exactly-once\) made visible since then is written a second time/
+  const repeats = new RegExp(
+    [
+      String.raw`goes back behind checkpoint \d+: what was read since checkpoint \d+ of 20.*Z, until 20.*Z at least, is read again `,
+      String.raw`\(records in/a\.ndjson from \{"byte":\d+.*\} to \{"byte":\d+.*\}\); `,
+      String.raw`what sink "out" \(exactly-once\) made visible since then is written a second time`,
+    ].join(''),
+  )
   expect(refused.err).toMatch(repeats)
   expect(refused.err).toMatch(/Say --accept-duplicates to accept that \[SLUICE_RESTORE_REPEATS\]\n$/)
   // Wherever it was moved to.
