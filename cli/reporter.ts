@@ -114,8 +114,9 @@ function textOf(event: RunEvent): string {
       return settingsText(event)
     case 'restoring': {
       const { from, repeats } = event
-      if (repeats !== undefined) return repetitionText(restoreText(from), repeats)
-      return from.kind === 'savepoint' ? `restoring the savepoint ${from.uri}` : `restoring ${restoreText(from)}`
+      if (repeats === undefined)
+        return from.kind === 'savepoint' ? `restoring the savepoint ${from.uri}` : `restoring ${restoreText(from)}`
+      return `--restore ${restoreText(from)} goes back behind checkpoint ${repeats.to.checkpoint}: ${repetitionText(repeats)}`
     }
     case 'running': {
       const from = event.restored === null ? '' : `, from checkpoint ${event.restored}`

@@ -42,9 +42,7 @@ export class JobCheckpoints implements AsyncDisposable {
     try {
       const log = await JobLog.open(store, id, nodeRuntime())
       if (log.newest !== undefined) return new JobCheckpoints(id, store, log)
-      throw new TerminalError(`${store.uri} knows no job "${id}"; name the store of its run with --store`, {
-        code: 'SLUICE_JOB_UNKNOWN',
-      })
+      throw unknownJob(store, id)
     } catch (error) {
       await store[Symbol.asyncDispose]()
       throw error
@@ -52,7 +50,7 @@ export class JobCheckpoints implements AsyncDisposable {
   }
 
   get newest(): LogEntry {
-    if (this.#log.newest === undefined) throw new TerminalError(`the log of job "${this.job}" is empty`)
+    if (this.#log.newest === undefined) throw unknownJob(this.store, this.job)
     return this.#log.newest
   }
 
@@ -112,12 +110,18 @@ export class JobCheckpoints implements AsyncDisposable {
 
   #missing(checkpoint: number | undefined): TerminalError {
     const what = checkpoint === undefined ? 'no checkpoint yet' : `no checkpoint ${checkpoint}`
-    return new TerminalError(`job "${this.job}" has ${what}; ${this.#numbers()}`, { code: 'SLUICE_CHECKPOINT_MISSING' })
+    return new TerminalError(`job "${this.job}" has ${what}; ${this.#numbers()}`, { code: 'SLUICE_CHECKPOINT_UNKNOWN' })
   }
 
   #numbers(): string {
     return `retained are ${this.newest.retained.map((one) => one.checkpoint).join(', ') || 'none'}`
   }
+}
+
+function unknownJob(store: CheckpointStore, id: string): TerminalError {
+  return new TerminalError(`${store.uri} knows no job "${id}"; name the store of its run with --store`, {
+    code: 'SLUICE_JOB_UNKNOWN',
+  })
 }
 
 /** No job id holds these, and a job file is there. */

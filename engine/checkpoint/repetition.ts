@@ -55,14 +55,11 @@ export function movedSplits(from: Manifest | null, to: Manifest | null): readonl
 /** Splits named one by one; of more, how many. */
 const MOST_NAMED = 8
 
-/** In one line, without a full stop. `choice` is as it was said. */
-export function repetitionText(choice: string, { from, to, splits, sinks }: Repetition): string {
+/** In one line, without a full stop; it goes on behind what goes back where. */
+export function repetitionText({ from, to, splits, sinks }: Repetition): string {
   const since = from === null ? 'from the beginning' : `since checkpoint ${from.checkpoint} of ${timeOf(from.at)}`
   const again = `what was read ${since}, until ${timeOf(to.at)} at least, is read again (${splitsText(splits)})`
-  return [
-    `--restore ${choice} goes back behind checkpoint ${to.checkpoint}: ${again}`,
-    ...sinks.map(({ sink, guarantee }) => sinkText(sink, guarantee)),
-  ].join('; ')
+  return [again, ...sinks.map(({ sink, guarantee }) => sinkText(sink, guarantee))].join('; ')
 }
 
 function splitsText(splits: Repetition['splits']): string {

@@ -78,7 +78,9 @@ export function asImported(
   return withBlobs({ ...manifest, ...names }, (blob) => {
     const mine = blobs.get(blob.sha256)
     if (mine !== undefined) return mine
-    throw new CorruptCheckpointError(`blob ${blob.key} of the savepoint is not among those it names`)
+    throw new CorruptCheckpointError(`blob ${blob.key} of the savepoint is not among those it names`, {
+      code: 'SLUICE_SAVEPOINT_DAMAGED',
+    })
   })
 }
 

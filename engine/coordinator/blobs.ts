@@ -82,7 +82,7 @@ export function generationOfBlob(job: string, key: string): number | undefined {
 export async function getBlob(store: CheckpointStore, reference: BlobReference): Promise<Uint8Array> {
   const read = await readBlob(store, reference)
   if (read.kind === 'whole') return read.bytes
-  throw new CorruptCheckpointError(`${reference.key} ${read.problem}; ${CURE}`)
+  throw new CorruptCheckpointError(`${reference.key} ${read.problem}; ${CURE}`, { code: 'SLUICE_CHECKPOINT_CORRUPT' })
 }
 
 export type BlobRead =

@@ -64,7 +64,9 @@ export async function copyCheckpoint(options: CopyOptions): Promise<Copied> {
   for (let tries = 1; ; tries += 1) {
     const { newest } = log
     if (newest === undefined)
-      throw new TerminalError(`${store.uri} knows no job "${job}"`, { code: 'SLUICE_JOB_UNKNOWN' })
+      throw new TerminalError(`${store.uri} knows no job "${job}"; name the store of its run with --store`, {
+        code: 'SLUICE_JOB_UNKNOWN',
+      })
     const chosen = chosenOf(options, newest)
     try {
       return await copyOf(chosen, newest, options)
@@ -107,7 +109,7 @@ function chosenOf({ job, checkpoint, from }: CopyOptions, newest: LogEntry): Ret
       ? `checkpoint ${checkpoint ?? newest.retained.at(-1)?.checkpoint} of job "${job}" is completed, but its commits are not delivered yet; ` +
           `run the job until they are${cure}. Committed are ${numbers}`
       : `job "${job}" has no committed checkpoint${checkpoint === undefined ? '' : ` ${checkpoint}`} to copy; committed are ${numbers}`,
-    { code: 'SLUICE_CHECKPOINT_MISSING' },
+    { code: 'SLUICE_CHECKPOINT_UNKNOWN' },
   )
 }
 

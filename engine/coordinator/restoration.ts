@@ -27,11 +27,6 @@ export class Restoration {
     this.#store = store
   }
 
-  /** As it was said. */
-  get text(): string {
-    return this.savepoint?.uri ?? String(this.choice)
-  }
-
   /** What the log says until it is carried out; undefined: the job goes on from its newest checkpoint. */
   restoring(newest: LogEntry | undefined): Restoring | undefined {
     if (this.savepoint !== undefined) {

@@ -2,6 +2,7 @@
  * Runs a job in this process from preflight to its ending. The one entrance for the command line and for programs.
  */
 import {
+  assert,
   CorruptCheckpointError,
   FencedError,
   parseJobId,
@@ -15,6 +16,7 @@ import {
   decidePreflight,
   type OperatorFacts,
   type PreflightDecision,
+  type Refusal,
   type PreflightFacts,
 } from '../checkpoint/preflight.ts'
 import { isDeliveryOnly } from '../checkpoint/recovery.ts'
@@ -39,6 +41,7 @@ import { loadManifest } from './recovery.ts'
 import { Restoration, type Restore } from './restoration.ts'
 import { runSession, type SessionEnd } from './session.ts'
 
+/** What a run needs, and what it was told. */
 export interface RunOptions {
   readonly definition: JobDefinition
   /** Given with `--set`; the last run's are reused for those not given. */
@@ -48,6 +51,7 @@ export interface RunOptions {
   readonly baseDirectory: string
   readonly codeIdentity: string
   readonly holder: HolderIdentity
+  /** Does that process still live? Null: it cannot be told from here. */
   isHolderAlive(holder: HolderIdentity): Promise<boolean | null>
   /** Subtasks of each operator that names no number of its own; default what the job says, or 1. */
   readonly parallelism?: number
@@ -65,9 +69,11 @@ export interface RunOptions {
   readonly cancelSignal?: AbortSignal
   /** For checkpoints asked for by hand. */
   readonly requests?: CheckpointRequests
+  /** In order, as it happens; must not throw. */
   onEvent?(event: RunEvent): void
 }
 
+/** What a run tells while it goes on. */
 export type RunEvent =
   /** Against the last run: what is used again, and what it said for those that are given otherwise now. */
   | {
@@ -81,6 +87,7 @@ export type RunEvent =
   | ({ readonly kind: 'completed'; readonly checkpoint: number; readonly manifest: Manifest } & CheckpointTimes)
   | { readonly kind: 'restarting'; readonly restarts: number; readonly delayMs: number; readonly failure: unknown }
 
+/** How a run ended, when it was not refused. */
 export type RunEnd = SessionEnd | { readonly state: 'ALREADY_FINISHED' }
 
 /** How long a starter watches the log of a holder it cannot ask. */
@@ -142,7 +149,7 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
     onRestart: (failure, delayMs, restarts) => options.onEvent?.({ kind: 'restarting', restarts, delayMs, failure }),
   })
   await log.append((seq, newest) => {
-    if (newest === undefined) throw new TerminalError('the log is empty at the end of a run')
+    assert(newest !== undefined, () => 'the log is empty at the end of a run')
     return entries.ended(seq, newest, end.state, end.state === 'FAILED' ? end.reason : undefined)
   })
   return end
@@ -202,12 +209,11 @@ async function preflight(options: Asked, built: BuiltJob, log: JobLog): Promise<
 /** The preflight's questions again, of what our `started` entry carries. */
 async function recheck(options: Asked, built: BuiltJob, started: LogEntry): Promise<void> {
   const decision = await askPreflight(options, built, { newest: started, holderAlive: false })
-  if (decision.kind === 'refuse') throw refusalOf({ ...decision, exitCode: 2 })
+  if (decision.kind === 'refuse') throw refusalOf(decision)
 }
 
-function refusalOf({ reason, exitCode, code }: PreflightDecision & { kind: 'refuse' }): FencedError | TerminalError {
-  const options = code === undefined ? {} : { code }
-  return exitCode === 3 ? new FencedError(reason, options) : new TerminalError(reason, options)
+function refusalOf({ exitCode, code, reason }: Refusal): Error {
+  return exitCode === 3 ? new FencedError(reason, { code }) : new TerminalError(reason, { code })
 }
 
 async function askPreflight(
@@ -233,7 +239,7 @@ async function askPreflight(
     maxParallelism: MAX_PARALLELISM,
     restore: restoration.choice,
     savepoint: restoration.savepoint,
-    repeated: repetition === undefined ? undefined : repetitionText(restoration.text, repetition),
+    repeated: repetition === undefined ? undefined : repetitionText(repetition),
     acceptDuplicates: options.acceptDuplicates ?? false,
     acceptLoss: options.acceptLoss ?? null,
     drop: options.drop ?? [],

@@ -23,8 +23,8 @@ test('what is read again is said by split: from where to where, since when; what
     { source: 'in', split: 'a', from: 10, to: 25 },
     { source: 'in', split: 'c', from: null, to: 4 },
   ])
-  expect(repetitionText('3', repetition)).toBe(
-    '--restore 3 goes back behind checkpoint 7: what was read since checkpoint 3 of 2026-01-02T03:04:05.003Z, until ' +
+  expect(repetitionText(repetition)).toBe(
+    'what was read since checkpoint 3 of 2026-01-02T03:04:05.003Z, until ' +
       '2026-01-02T03:04:05.007Z at least, is read again (in a from 10 to 25, in c from its beginning to 4); ' +
       'what sink "out" (exactly-once) made visible since then is written a second time; ' +
       'sink "cache" (idempotent) is brought back to older values first, then to the newest again; ' +
@@ -34,7 +34,7 @@ test('what is read again is said by split: from where to where, since when; what
 
 test('from the beginning, all is read again; of many splits some are named', () => {
   const positions = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`p${index}`, index + 1]))
-  const text = repetitionText('none', repetitionOf(null, point(2, positions), []))
+  const text = repetitionText(repetitionOf(null, point(2, positions), []))
   expect(text).toContain('what was read from the beginning, until')
   expect(text).toContain('in p7 from its beginning to 8, and 12 more splits')
   expect(text).not.toContain('p8')
@@ -44,7 +44,7 @@ test('positions that cannot be read are said to be so: a damaged checkpoint may 
   const damaged = { ...point(7, {}), manifest: null }
   const repetition = repetitionOf(point(3, { a: 1 }), damaged, [])
   expect(repetition.splits).toBe(null)
-  expect(repetitionText('3', repetition)).toContain('(positions cannot be read)')
+  expect(repetitionText(repetition)).toContain('(positions cannot be read)')
 })
 
 test.each([

@@ -126,7 +126,7 @@ test('the job itself goes back to a savepoint: what is repeated is said, first a
     ].join(''),
   )
   expect(refused.err).toMatch(repeats)
-  expect(refused.err).toMatch(/Say --accept-duplicates to accept that \[SLUICE_RESTORE_REPEATS\]\n$/)
+  expect(refused.err).toMatch(/Say --accept-duplicates to accept that \[SLUICE_DUPLICATES_NOT_ACCEPTED\]\n$/)
   // Wherever it was moved to.
   renameSync(join(place.directory, 'saved'), join(place.directory, 'elsewhere'))
   const back = await place.sluice('run', JOB, ...FAST, '--restore', './elsewhere', '--accept-duplicates')
