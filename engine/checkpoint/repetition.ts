@@ -14,6 +14,7 @@ export interface Point {
   readonly manifest: Manifest | null
 }
 
+/** What a run that goes back does a second time. */
 export interface Repetition {
   /** Where the run goes back to; null: to the beginning. */
   readonly from: { readonly checkpoint: number; readonly at: number } | null
@@ -24,6 +25,7 @@ export interface Repetition {
   readonly sinks: readonly { readonly sink: string; readonly guarantee: Guarantee }[]
 }
 
+/** A split that is read again, from where to where. */
 export interface RepeatedSplit {
   readonly source: string
   readonly split: string

@@ -13,6 +13,7 @@ import { blobsOf, type BlobReference, type Manifest, type OperatorSnapshot } fro
 /** Where the description lies in the store that is the savepoint. */
 export const DESCRIPTION_KEY: Key = 'savepoint'
 
+/** What a savepoint says of itself. */
 export interface SavepointDescription {
   readonly format: 1
   /** Whose checkpoint it is. */

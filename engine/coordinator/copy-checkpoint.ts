@@ -22,6 +22,7 @@ import { getBlob, readBlob } from './blobs.ts'
 import { JobLog } from './job-log.ts'
 import { loadManifest } from './recovery.ts'
 
+/** What is copied, and where to. */
 export interface CopyOptions {
   /** Of the job; only read. */
   readonly store: CheckpointStore
@@ -35,6 +36,7 @@ export interface CopyOptions {
   readonly from?: number
 }
 
+/** A savepoint that has just been made. */
 export interface Copied {
   readonly uri: string
   readonly description: SavepointDescription

@@ -6,6 +6,7 @@ import type { BlobReference, Manifest } from '../checkpoint/manifest.ts'
 import { contentsOf, decodeDescription, DESCRIPTION_KEY, type SavepointDescription } from '../checkpoint/savepoint.ts'
 import { readBlob } from './blobs.ts'
 
+/** A savepoint that was found and whose description holds; to be given to `runJob` as `restore`. */
 export interface Savepoint {
   /** Where it is, without secrets. */
   readonly uri: string
