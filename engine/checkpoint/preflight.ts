@@ -120,7 +120,7 @@ function restoreRefusal(facts: PreflightFacts, newest: LogEntry): Refusal | unde
     const retained = newest.retained.map((one) => one.checkpoint).join(', ')
     return refuse(
       'SLUICE_CHECKPOINT_UNKNOWN',
-      `job "${facts.job}" has no checkpoint ${facts.restore} any more; retained are ${retained || 'none'}`,
+      `job "${facts.job}" has no checkpoint ${facts.restore}; retained are ${retained || 'none'}`,
     )
   }
   if (newestCheckpoint === undefined || facts.acceptDuplicates) return undefined
@@ -216,8 +216,8 @@ function sinkProblems(
   now: ReadonlyMap<string, OperatorFacts>,
 ): readonly Problem[] {
   const problems: Problem[] = []
-  for (const sink of dueSinksOf(facts, newest)) {
-    if (now.get(sink)?.kind === 'sink') continue
+  const gone = [...dueSinksOf(facts, newest)].filter((sink) => now.get(sink)?.kind !== 'sink')
+  for (const sink of gone) {
     problems.push(
       problem(
         'SLUICE_SINK_GONE',
@@ -228,6 +228,8 @@ function sinkProblems(
   for (const { operator, generation, scope } of newest.unclean) {
     const mine = now.get(operator)
     if (mine?.scope === undefined) {
+      // It is said already.
+      if (gone.includes(operator)) continue
       problems.push(
         problem(
           'SLUICE_SINK_GONE',
