@@ -7,7 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, describe, expect, test } from 'vitest'
 import { Workplace } from '../cli/command.ts'
 import { sinkChecks, type SinkEnvironment } from '../conformance/sink.ts'
-import { SnippetProject, snippetsOf } from './snippets.ts'
+import { mistakesOf, withMistake } from './mistakes.ts'
+import { SnippetProject } from './snippets.ts'
 
 const markdown = readFileSync('docs/writing-a-sink.md', 'utf8')
 const project = new SnippetProject(markdown)
@@ -17,17 +18,14 @@ afterAll(() => project[Symbol.dispose]())
 await import(join(project.directory, 'ledger-sink.test.ts'))
 
 describe('a mistake that the document shows is found by the checks that it names', () => {
-  const blocks = snippetsOf(markdown)
-  const mistakes = blocks.flatMap(({ language, text, line }, index) =>
-    language === 'diff' ? [{ text, line, named: blocks[index + 1]?.text.trimEnd().split('\n') ?? [] }] : [],
-  )
+  const mistakes = mistakesOf(markdown)
 
   test('there are some', () => {
     expect(mistakes.length).toBeGreaterThanOrEqual(3)
   })
 
-  test.each(mistakes)('the one in line $line', async ({ text, named }) => {
-    using broken = new SnippetProject(applied(text, markdown))
+  test.each(mistakes)('the one in line $line', async (mistake) => {
+    using broken = new SnippetProject(withMistake(markdown, mistake))
     const { ledgerEnvironment } = (await import(join(broken.directory, 'ledger-environment.ts'))) as {
       readonly ledgerEnvironment: () => Promise<SinkEnvironment<unknown, unknown>>
     }
@@ -36,18 +34,9 @@ describe('a mistake that the document shows is found by the checks that it names
       await using environment = await ledgerEnvironment()
       await check(environment).catch(() => failing.push(what))
     }
-    expect(failing).toEqual(named)
+    expect(failing).toEqual(mistake.named)
   })
 })
-
-/** Lines that begin with `-` become those that begin with `+`. @throws when the document does not hold them once */
-function applied(diff: string, text: string): string {
-  const lines = diff.trimEnd().split('\n')
-  const of = (mark: string) => lines.flatMap((line) => (line.startsWith(mark) ? [`\n${line.slice(1)}`] : [])).join('')
-  const [before, after, ...more] = text.split(of('-'))
-  if (after === undefined || more.length > 0) throw new Error(`not once in the document:${of('-')}`)
-  return before + of('+') + after
-}
 
 interface Payment {
   readonly account: string

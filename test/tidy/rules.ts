@@ -134,9 +134,11 @@ function namedInTitles(text: string): readonly string[] {
 /** What is started or imported from outside: by a person, by npm, by a user's job, by a child process of a test. */
 function isEntry(file: string): boolean {
   return (
-    /^(engine\/index|cli\/(main|worker)|test\/(conformance|simulation)\/index|(examples|bench)\/run)\.ts$/.test(file) ||
+    /^(engine\/index|cli\/(main|worker)|test\/(conformance|simulation)\/index|(examples|bench|docs\/reference)\/run)\.ts$/.test(
+      file,
+    ) ||
     /^(sources\/[^/]+\/source|sinks\/[^/]+\/sink|checkpoint-store\/[^/]+|bench\/[^/]+|[^/]+\.config)\.ts$/.test(file) ||
-    /^examples\/[^/]+\/(main|job)\.ts$/.test(file) ||
+    /^(examples|templates)\/[^/]+\/(main|job|feed)\.ts$/.test(file) ||
     /\.(test|job|main)\.ts$/.test(file)
   )
 }
