@@ -27,8 +27,10 @@ import type { DurableDirectory } from './durable-directory.ts'
 import { checkKey, checkPrefix } from './key.ts'
 import { isTemporary, temporaryOwner } from './temporary-name.ts'
 
+/** What a store is opened for. */
 export type StoreAccess = 'read' | 'write'
 
+/** Where it is, and what for. */
 export interface DiskStoreOptions {
   /** Made if it does not exist, readable by its owner only. Relative to the working directory. */
   readonly directory: string

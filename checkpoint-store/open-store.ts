@@ -10,6 +10,7 @@ import { memoryStore } from './memory.ts'
 
 type Open = (uri: string, options: Required<OpenOptions>) => Promise<CheckpointStore>
 
+/** Where relative paths begin, and what for. */
 export interface OpenOptions {
   /** Relative paths are relative to it; default the working directory. */
   readonly baseDirectory?: string

@@ -12,6 +12,7 @@ import { codeIdentity } from './code-identity.ts'
 import { ExitGuard } from './exit-guard.ts'
 import { loadJob } from './load-job.ts'
 import { createReporter, type Reporter } from './reporter.ts'
+import { openRestore } from './savepoint-at.ts'
 import { createWorkerHost, parseWorkers } from './workers.ts'
 
 export interface RunFlags {
@@ -50,11 +51,12 @@ interface Surroundings {
 
 async function runFile(jobFile: string, flags: RunFlags, { reporter, stopSignal }: Surroundings): Promise<RunEnd> {
   const settings = parseSettings(flags.set ?? [])
-  const restore = parseRestore(flags.restore)
+  const asked = parseRestore(flags.restore)
   const acceptLoss = flags.acceptLoss === undefined ? null : parseCheckpoint(flags.acceptLoss, '--accept-loss')
   const workers = flags.workers === undefined ? undefined : parseWorkers(flags.workers)
   const { definition, file } = await loadJob(jobFile)
   const identity = await codeIdentity(file)
+  await using opened = await openRestore(asked)
   await using store = await openStore(flags.store)
   await using holder = await createHolder()
   const runtime = nodeRuntime(reporter.logger)
@@ -70,7 +72,7 @@ async function runFile(jobFile: string, flags: RunFlags, { reporter, stopSignal 
     codeIdentity: identity,
     holder: holder.identity,
     isHolderAlive: (other) => isHolderAlive(other, holder.identity),
-    restore,
+    restore: opened.restore,
     acceptDuplicates: flags.acceptDuplicates ?? false,
     acceptLoss,
     drop: flags.drop ?? [],

@@ -14,6 +14,7 @@ import type { Flow } from './stream.ts'
 
 export { MAX_PARALLELISM } from './plan.ts'
 
+/** A job: its id, its settings for checkpoints and restarts, and the function that builds its graph. */
 export interface JobDefinition {
   /** Names the job in the store; letters, digits, `_`, `-`, `.`. */
   readonly id: string
@@ -31,6 +32,7 @@ export interface JobDefinition {
   build(flow: Flow, settings: Settings): void
 }
 
+/** What `build` made, checked. */
 export interface BuiltJob {
   readonly graph: JobGraph
   readonly plan: Plan

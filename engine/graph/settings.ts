@@ -4,6 +4,7 @@
  */
 import { TerminalError } from '../api/index.ts'
 
+/** What `build` can ask for; all of it is text on the command line. */
 export interface Settings {
   /** @throws TerminalError when it is neither given nor has a default */
   string(name: string, options?: { readonly default?: string }): string

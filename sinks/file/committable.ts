@@ -3,6 +3,7 @@
  */
 import { CorruptCheckpointError, jsonCodec, type Codec } from '../../engine/api/index.ts'
 
+/** A part that is complete and not visible: a committable. */
 export interface FilePart {
   /** Absolute. */
   readonly directory: string

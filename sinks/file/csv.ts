@@ -7,6 +7,7 @@
 import { TerminalError } from '../../engine/api/index.ts'
 import type { FileEncoder, FileFormat } from './file-format.ts'
 
+/** Which columns, and how they are written. */
 export interface CsvSinkOptions {
   /**
    * In this order; what a record does not have is an empty field. Left out: those of each file's first record, and every other one must have

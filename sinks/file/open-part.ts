@@ -5,6 +5,7 @@
 import { CorruptCheckpointError, jsonCodec, type Codec } from '../../engine/api/index.ts'
 import type { Compression } from '../../clients/file/compression.ts'
 
+/** A part that is not complete: writer state of a checkpoint. */
 export interface OpenPart {
   /** Absolute. */
   readonly directory: string

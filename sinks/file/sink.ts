@@ -28,9 +28,11 @@ import { FileWriter } from './writer.ts'
 export { encodeCsv, type CsvField, type CsvSinkOptions } from './csv.ts'
 export type { FileEncoder, FileFormat } from './file-format.ts'
 export type { OpenPart } from './open-part.ts'
-export type { FileOperations } from '../../clients/file/operations.ts'
+export type { Compression } from '../../clients/file/compression.ts'
+export type { DirectoryEntry, FileFacts, FileOperations } from '../../clients/file/operations.ts'
 export type { FilePart } from './committable.ts'
 
+/** Where to, in which form, in files of which size. */
 export interface FileSinkOptions<T> {
   /** Directory; relative to the working directory of the run; made when missing. Several sinks and jobs may share one. */
   readonly path: string

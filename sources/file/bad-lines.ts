@@ -11,6 +11,7 @@ import {
   type Metrics,
 } from '../../engine/api/index.ts'
 
+/** See `FileSourceOptions.onBadLine`. */
 export type BadLinePolicy = 'fail' | 'skip' | 'side'
 
 /** A line as it was found: in the order of their positions, the same ones from the same position on in each run. */

@@ -21,6 +21,7 @@ import { recordEnd } from './csv-record.ts'
 import { markLength, mayBecomeMark } from './position.ts'
 import type { CutAt, FileBytes, FileDecoder, FileFormat } from './file-format.ts'
 
+/** How the records of a file are told apart, and named. */
 export interface CsvOptions<T> {
   /** Names of the columns of files without a header; by default the first record of each file names them. */
   readonly columns?: readonly string[]
@@ -30,6 +31,7 @@ export interface CsvOptions<T> {
   readonly schema?: SchemaLike<T>
 }
 
+/** Fields by the name of their column; all of them are texts. */
 export type CsvRecord = Readonly<Record<string, string>>
 
 const NEWLINE = 10

@@ -17,6 +17,7 @@ import {
   type FilePosition,
 } from './position.ts'
 
+/** How a file is compressed; `auto`: its name says it. */
 export type CompressionChoice = 'auto' | Compression | 'none'
 
 export interface OrderedBytes extends AsyncDisposable {

@@ -7,6 +7,7 @@ import { hash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { TerminalError } from '../../engine/api/index.ts'
 
+/** How far a file was read, and what it looked like there. */
 export interface FilePosition {
   /** Everything before this byte was read; of a compressed file it counts the bytes of the content. */
   readonly byte: number

@@ -20,6 +20,7 @@ import { FollowingReader } from './following-reader.ts'
 import { FILE_START, type FilePosition } from './position.ts'
 import { FileReader } from './reader.ts'
 
+/** What is read, and how. */
 export interface FileSourceOptions<T> {
   /** A file, a directory (its files, not those of subdirectories) or a glob; relative to the working directory of the run. */
   readonly path: string
@@ -49,6 +50,7 @@ export interface FileSourceOptions<T> {
   readonly blockBytes?: number
 }
 
+/** One file. */
 export interface FileSplit {
   /** The path, relative to the base directory. */
   readonly id: string
@@ -59,7 +61,7 @@ export interface FileSplit {
 export { badLines, type BadFileLine, type BadLinePolicy } from './bad-lines.ts'
 export { csv, type CsvOptions } from './csv.ts'
 export type { CompressionChoice } from './file-bytes.ts'
-export type { FileBytes, FileDecoder, FileFormat } from './file-format.ts'
+export type { CutAt, FileBytes, FileDecoder, FileFormat } from './file-format.ts'
 export type { FilePosition } from './position.ts'
 
 const DEFAULT_BLOCK_BYTES = 256 * 1024

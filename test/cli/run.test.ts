@@ -185,7 +185,10 @@ test('what cannot run is refused with 2 and a reason, and leaves nothing behind'
     [['run', QUICKSTART], /setting "field" is missing: give it with --set field=…/],
     [['run', QUICKSTART, ...SETTINGS, '--set', 'feild=x'], /does not know the setting "feild"/],
     [['run', QUICKSTART, '--set', 'field'], /write it as --set name=value/],
-    [['run', QUICKSTART, '--restore', 'first'], /--restore first: give the number of a checkpoint, latest or none/],
+    [
+      ['run', QUICKSTART, '--restore', 'first'],
+      /there is no savepoint at first .*the number of a checkpoint, latest or none/,
+    ],
     [['run', QUICKSTART, ...SETTINGS, '--set', 'input=none/*'], /--set input is given twice/],
     [
       ['run', QUICKSTART, '--set', 'input=none/*', ...SETTINGS.slice(2)],
