@@ -39,8 +39,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       import('./refusal.ts'),
       import('../engine/host/exit-code.ts'),
     ])
-    const command = program.commands.find((one) => one.name() === argv[0])?.name()
-    const refusal = error instanceof CommanderError ? usageError(error.message, command) : error
+    const refusal = error instanceof CommanderError ? usageError(error.message, namedIn(argv, program)) : error
     const exitCode = exitCodeOf(refusal)
     if (argv.includes('--json')) process.stdout.write(`${JSON.stringify(refusalFields(refusal, exitCode))}\n`)
     else process.stderr.write(`${refusalText(refusal)}\n`)
@@ -64,6 +63,18 @@ function createProgram(end: (code: number) => void): Command {
     .addHelpText('after', EXIT_CODES)
   for (const declare of DECLARATIONS) declare(program, end)
   return program
+}
+
+/** The words of `argv` that are a command, as `checkpoints list`. */
+function namedIn(argv: readonly string[], program: Command): string {
+  const words = ['sluice']
+  let command: Command | undefined = program
+  for (const word of argv) {
+    command = command.commands.find((one) => one.name() === word)
+    if (command === undefined) break
+    words.push(word)
+  }
+  return words.join(' ')
 }
 
 /** `sluice plan … | head`: who stops reading is no reason to fail, least of all for a running job. */

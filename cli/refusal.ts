@@ -24,9 +24,8 @@ export function withCode(text: string, error: unknown): string {
 }
 
 /** What the parser of the command line says, `error: …` and perhaps `(Did you mean …?)` below it, as an error like all others. */
-export function usageError(said: string, command: string | undefined): TerminalError {
+export function usageError(said: string, command: string): TerminalError {
   const what = said.replace(/^error: /, '').replace(/\s*\n\(?([^)]*)\)?/, '. $1')
   const sentence = /[.?]$/.test(what) ? what : `${what}.`
-  const help = command === undefined ? 'sluice --help' : `sluice ${command} --help`
-  return new TerminalError(`${sentence} \`${help}\` shows what there is`, { code: 'SLUICE_USAGE' })
+  return new TerminalError(`${sentence} \`${command} --help\` shows what there is`, { code: 'SLUICE_USAGE' })
 }

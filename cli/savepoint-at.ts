@@ -2,7 +2,7 @@
  * A savepoint by the place it was copied to. The store there is only read, and stays open for as long as the savepoint is used.
  */
 import { openStore } from '../checkpoint-store/open-store.ts'
-import { TerminalError, type CheckpointStore } from '../engine/api/index.ts'
+import { codeOf, TerminalError, type CheckpointStore } from '../engine/api/index.ts'
 import type { Restore } from '../engine/coordinator/restoration.ts'
 import { openSavepoint, type Savepoint } from '../engine/coordinator/savepoint.ts'
 import type { RestoreArgument } from './arguments.ts'
@@ -35,8 +35,9 @@ async function openPlace(uri: string): Promise<CheckpointStore> {
     return await openStore(uri, { access: 'read' })
   } catch (error) {
     if (!(error instanceof TerminalError)) throw error
+    const why = codeOf(error) === 'SLUICE_STORE_MISSING' ? 'nothing is there' : error.message
     throw new TerminalError(
-      `there is no savepoint at ${uri} (${error.message}): give the place that one was copied to, the number of a checkpoint, latest or none`,
+      `there is no savepoint at ${uri} (${why}): give the place that one was copied to, the number of a checkpoint, latest or none`,
       { cause: error, code: 'SLUICE_SAVEPOINT_MISSING' },
     )
   }

@@ -21,6 +21,8 @@ tryMistakes('command.txt', {
     trial.write('jobs/job.ts', GOOD)
     await trial.sluice('run', 'jobs')
   },
+  'a command of a group that is not there': nothingThere('checkpoints', 'lst', 'job.ts'),
+  'a command of a group without its job': nothingThere('checkpoints', 'list', '--json'),
   'two job files': nothingThere('run', 'a.ts', 'b.ts'),
   'an option that is not there': wrongJob(GOOD, '--fast'),
   'an option with a slip of the pen': wrongJob(GOOD, '--paralelism', '2'),

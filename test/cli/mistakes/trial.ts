@@ -178,6 +178,7 @@ function anonymous(answer: string): string {
     answer
       .replaceAll(` on ${hostname()} `, ' on <host> ')
       .replace(/\b(process|pid) \d+/g, '$1 <pid>')
+      .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<date>')
       .replace(/\b(from checkpoint) \d+/g, '$1 <n>')
       .replace(/"(durationMs|alignedMs)":\d+/g, '"$1":"<ms>"')
       // What is told of a run that is well comes as it comes.
