@@ -38,7 +38,7 @@ export interface Stage {
   readonly signal: AbortSignal
 }
 
-/** The job did not do what it was expected to do. */
+/** Something did not do what it was expected to do: the demo cannot go on. */
 export class JobProblem extends Error {
   override readonly name = 'JobProblem'
 }
