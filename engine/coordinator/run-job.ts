@@ -48,8 +48,11 @@ export interface RunOptions {
   readonly settings: Readonly<Record<string, string>>
   readonly store: CheckpointStore
   readonly runtime: Runtime
+  /** Relative paths of the job begin here. */
   readonly baseDirectory: string
+  /** Says which code this is: kept in the log and shown. The same in all processes of one generation. */
   readonly codeIdentity: string
+  /** Who appends to the log: others ask whether that one still lives before they take over. */
   readonly holder: HolderIdentity
   /** Does that process still live? Null: it cannot be told from here. */
   isHolderAlive(holder: HolderIdentity): Promise<boolean | null>
