@@ -187,6 +187,19 @@ test('a sink that keeps its output open is told of when copied, and asked about 
   expect(forked).toEqual(expected(forked[0]?.n ?? 0))
 })
 
+test('without a loss: a sink that closes its output at each checkpoint for a while leaves nothing outside', async () => {
+  using place = new Place()
+  await place.stoppedAfter(4, '--set', 'rolling=when-full')
+  await place.stoppedAfter(8, '--set', 'rolling=each-checkpoint')
+  const copied = await place.sluice('checkpoints', 'copy', JOB, '--to', 'saved', '--json')
+  expect(JSON.parse(copied.out)).toMatchObject({ openSinks: [] })
+  const visible = place.lines(await place.lineage('history')).length
+  const fork = await place.startAs(FORK, 'run', JOB, ...FAST, '--restore', 'saved').ended
+  expect(fork.code).toBe(0)
+  const forked = place.lines(await place.lineage('fork'))
+  expect(forked).toEqual(expected(visible))
+})
+
 test('a job whose newest checkpoint is damaged goes on from a savepoint, in workers too; what cannot be read is said', async () => {
   using place = new Place()
   await place.stoppedAfter(4)
