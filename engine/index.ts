@@ -48,4 +48,6 @@ export {
   type CheckpointMilestone,
   type CheckpointOutcome,
 } from './coordinator/checkpoint-requests.ts'
+export type { Progress, SinkProgress, SourceProgress } from './coordinator/progress.ts'
+export type { Figure } from './task/figures.ts'
 export { runJob, type RunEnd, type RunEvent, type RunOptions } from './coordinator/run-job.ts'

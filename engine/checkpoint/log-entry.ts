@@ -30,6 +30,8 @@ export type RetainedCheckpoint = {
   readonly final: boolean
   /** Wall clock, for people. */
   readonly at: number
+  /** The same, of its trigger: what sources gave before is in it. Left out by older releases. */
+  readonly triggeredAt?: number
 } & ({ readonly inline: Manifest } | { readonly key: Key; readonly sizeBytes: number; readonly sha256: string })
 
 /** What a sink of some generation may have left behind outside and nobody has cleanly aborted yet. */

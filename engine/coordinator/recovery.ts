@@ -16,6 +16,7 @@ import { forgetLater } from './evidence.ts'
 import type { JobLog } from './job-log.ts'
 import { Leftovers } from './leftovers.ts'
 import { Retained, type Completed } from './retained.ts'
+import type { RunFigures } from './run-figures.ts'
 import { sweepDebris } from './sweeping.ts'
 
 export interface RecoveryOptions {
@@ -29,6 +30,7 @@ export interface RecoveryOptions {
   readonly commitEnvironment: CommitEnvironment
   readonly requests: CheckpointRequests
   readonly sinkChores: Chores
+  readonly figures: RunFigures
 }
 
 export interface Recovered {
@@ -41,12 +43,13 @@ export interface Recovered {
 
 /** @throws TerminalError when a commit is lost; FencedError; InDoubtError; CorruptCheckpointError */
 export async function recover(options: RecoveryOptions): Promise<Recovered> {
-  const { job, store, runtime, started, sinks } = options
+  const { job, store, runtime, started, sinks, figures } = options
   const completed = await loadRetained(options)
   const retained = new Retained(store, completed)
+  figures.found(started, completed)
   const recovery = new Recovery(options, completed, {
     retained,
-    leftovers: new Leftovers({ job, runtime, sinks, retained }),
+    leftovers: new Leftovers({ job, runtime, sinks, retained, onAborted: (count) => figures.aborted(count) }),
   })
   for (const step of recoverySteps(started, options.entries.restore)) await recovery.execute(step)
   return recovery.recovered
@@ -68,7 +71,7 @@ class Recovery {
   }
 
   async execute(step: RecoveryStep): Promise<void> {
-    const { log, started, sinks, sinkChores, commitEnvironment } = this.#options
+    const { log, started, sinks, sinkChores, commitEnvironment, figures } = this.#options
     switch (step.kind) {
       case 'commit': {
         const manifest = this.#manifests.get(step.checkpoint)
@@ -92,10 +95,12 @@ class Recovery {
         return this.#sweep()
       case 'append-ended':
         this.recovered = { ...this.recovered, isOver: true }
+        figures.restored(this.recovered.retained.newest)
         return
       case 'restore':
         if (step.checkpoint !== null)
           this.recovered = { ...this.recovered, restored: this.#manifestOf(step.checkpoint) }
+        figures.restored(this.recovered.restored)
         return
       case 'run':
         return
@@ -105,7 +110,7 @@ class Recovery {
   }
 
   async #appendCommitted(step: Extract<RecoveryStep, { kind: 'append-committed' }>): Promise<void> {
-    const { log, entries, requests, started } = this.#options
+    const { log, entries, requests, started, figures } = this.#options
     const isKept = (one: { readonly checkpoint: number }): boolean => step.retained.includes(one.checkpoint)
     await log.append((seq, newest) => {
       const before = newest ?? started
@@ -118,6 +123,7 @@ class Recovery {
       [...this.#manifests.keys()].filter((checkpoint) => !step.retained.includes(checkpoint)),
     )
     requests.committed(step.through)
+    figures.committed(step.through)
   }
 
   async #sweep(): Promise<void> {

@@ -20,6 +20,7 @@ import {
 import { isDeliveryOnly } from '../checkpoint/recovery.ts'
 import { DEFAULT_RESTART_STRATEGY } from '../checkpoint/restart.ts'
 import { DEFAULT_CHECKPOINT_POLICY } from '../checkpoint/trigger.ts'
+import { jobStateOf } from '../checkpoint/job-state.ts'
 import type { HolderIdentity, LogEntry } from '../checkpoint/log-entry.ts'
 import { blobsOf, type Manifest } from '../checkpoint/manifest.ts'
 import type { SinkNode } from '../graph/job-graph.ts'
@@ -34,7 +35,9 @@ import { committablesByOperator } from './committing.ts'
 import { Entries } from './entries.ts'
 import { JobLog } from './job-log.ts'
 import { probeStore } from './probe.ts'
+import { ProgressReporter, type Progress } from './progress.ts'
 import { loadManifest } from './recovery.ts'
+import { RunFigures } from './run-figures.ts'
 import { runSession, type SessionEnd } from './session.ts'
 
 export interface RunOptions {
@@ -63,6 +66,8 @@ export interface RunOptions {
   /** For checkpoints asked for by hand. */
   readonly requests?: CheckpointRequests
   onEvent?(event: RunEvent): void
+  /** How often `progress` is told to `onEvent`; 0: never. Default 1,000. */
+  readonly progressEveryMs?: number
 }
 
 export type RunEvent =
@@ -75,6 +80,8 @@ export type RunEvent =
   | { readonly kind: 'running'; readonly generation: number; readonly restored: number | null }
   | ({ readonly kind: 'completed'; readonly checkpoint: number; readonly manifest: Manifest } & CheckpointTimes)
   | { readonly kind: 'restarting'; readonly restarts: number; readonly delayMs: number; readonly failure: unknown }
+  /** Once in a while, and once more at the end, before the run says how it ended. */
+  | { readonly kind: 'progress'; readonly progress: Progress }
 
 export type RunEnd = SessionEnd | { readonly state: 'ALREADY_FINISHED' }
 
@@ -82,6 +89,7 @@ export type RunEnd = SessionEnd | { readonly state: 'ALREADY_FINISHED' }
 const WATCH_MS = 5_000
 const WATCH_PAUSE_MS = 250
 const DEFAULT_RETAINED = 3
+const PROGRESS_EVERY_MS = 1_000
 
 /**
  * @throws TerminalError the job is refused (nothing was written, nobody was fenced); FencedError another run holds the job;
@@ -104,6 +112,8 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
   const requests = options.requests ?? new CheckpointRequests()
   using _closed = { [Symbol.dispose]: () => requests.close('the run is over') }
   await using host = options.createHost?.(built) ?? new LocalHost(built.graph, runtime)
+  const figures = new RunFigures(built.graph, runtime.clock)
+  await using _progress = reportProgress(options, { log, entries, figures })
   const end = await runSession({
     job,
     graph: built.graph,
@@ -122,17 +132,42 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
     stopSignal: options.stopSignal,
     cancelSignal: options.cancelSignal ?? new AbortController().signal,
     requests,
+    figures,
     recheck: (started) => recheck(options, built, started),
     onCompleted: (manifest, times) =>
       options.onEvent?.({ kind: 'completed', checkpoint: manifest.checkpoint, manifest, ...times }),
     onRunning: (generation, restored) => options.onEvent?.({ kind: 'running', generation, restored }),
-    onRestart: (failure, delayMs, restarts) => options.onEvent?.({ kind: 'restarting', restarts, delayMs, failure }),
+    onRestart: (failure, delayMs, restarts) => {
+      figures.restarted()
+      options.onEvent?.({ kind: 'restarting', restarts, delayMs, failure })
+    },
   })
   await log.append((seq, newest) => {
     if (newest === undefined) throw new TerminalError('the log is empty at the end of a run')
     return entries.ended(seq, newest, end.state, end.state === 'FAILED' ? end.reason : undefined)
   })
   return end
+}
+
+/** Only to somebody who listens. */
+function reportProgress(
+  { runtime, onEvent, progressEveryMs = PROGRESS_EVERY_MS }: RunOptions,
+  { log, entries, figures }: { readonly log: JobLog; readonly entries: Entries; readonly figures: RunFigures },
+): ProgressReporter {
+  return new ProgressReporter({
+    runtime,
+    everyMs: onEvent === undefined ? 0 : progressEveryMs,
+    read: () => {
+      const { newest } = log
+      const { phase } = entries
+      const facts =
+        newest?.kind === 'ended'
+          ? newest
+          : { kind: 'alive' as const, phase, restarts: 0, retained: newest?.retained ?? [] }
+      return { state: jobStateOf(facts), generation: newest?.generation ?? 0, ...figures.read() }
+    },
+    tell: (progress) => onEvent?.({ kind: 'progress', progress }),
+  })
 }
 
 function reportSettings(

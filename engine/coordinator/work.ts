@@ -74,6 +74,7 @@ export async function work(
           const event = collection.take(task, message)
           if (event !== undefined) attempt.post(event)
         },
+        figures: options.figures.tasks,
         signal: abort.signal,
       },
     })
