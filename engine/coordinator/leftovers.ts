@@ -55,7 +55,7 @@ export class Leftovers {
     permit: AbortPermit,
     { entry, below }: { readonly entry: LogEntry; readonly below: number },
   ): Promise<boolean> {
-    const { job, retained, runtime, onAborted } = this.#options
+    const { job, retained, runtime } = this.#options
     const keep = retained.all().map((one) => one.manifest)
     const owner = { job, lineages: lineagesOf(entry), operator: sink.operator, below }
     try {
@@ -68,7 +68,7 @@ export class Leftovers {
         ),
         keepWriterState: keep.flatMap((manifest) => writerStateOf(manifest, sink)),
       })
-      onAborted(report.aborted)
+      this.#options.onAborted(report.aborted)
       if (report.aborted > 0) runtime.logger.info(`sink "${sink.operator}" aborted ${report.aborted} leftovers`)
       return report.clean
     } catch (error) {

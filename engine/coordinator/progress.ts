@@ -124,9 +124,8 @@ export class ProgressReporter implements AsyncDisposable {
   }
 
   #tell(): void {
-    const { runtime, read, tell } = this.#options
-    const atMs = runtime.clock.monotonicMs()
-    const progress = read()
+    const atMs = this.#options.runtime.clock.monotonicMs()
+    const progress = this.#options.read()
     const { sources, sinks } = progress
     const before = this.#before
     this.#before = {
@@ -138,7 +137,7 @@ export class ProgressReporter implements AsyncDisposable {
     }
     const perSecond = (operator: string, total: number): number =>
       atMs > before.atMs ? Math.round(((total - (before.totals.get(operator) ?? 0)) * 1_000) / (atMs - before.atMs)) : 0
-    tell({
+    this.#options.tell({
       ...progress,
       sources: sources.map((one) => ({ ...one, readPerSecond: perSecond(one.operator, one.read) })),
       sinks: sinks.map((one) => ({ ...one, writtenPerSecond: perSecond(one.operator, one.written) })),

@@ -79,12 +79,12 @@ export class RunFigures {
     this.#notCompleted += 1
   }
 
-  /** All of it is visible. */
+  /** All up to here is visible. The log of a restart may know less than this process does; what was seen stays seen. */
   committed(through: number): void {
     for (const [checkpoint, known] of this.#pending) {
       if (checkpoint > through) continue
       this.#pending.delete(checkpoint)
-      this.#visible = known
+      if (checkpoint > (this.#visible?.manifest.checkpoint ?? 0)) this.#visible = known
     }
   }
 

@@ -151,12 +151,12 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
 
 /** Only to somebody who listens. */
 function reportProgress(
-  { runtime, onEvent, progressEveryMs = PROGRESS_EVERY_MS }: RunOptions,
+  options: RunOptions,
   { log, entries, figures }: { readonly log: JobLog; readonly entries: Entries; readonly figures: RunFigures },
 ): ProgressReporter {
   return new ProgressReporter({
-    runtime,
-    everyMs: onEvent === undefined ? 0 : progressEveryMs,
+    runtime: options.runtime,
+    everyMs: options.onEvent === undefined ? 0 : (options.progressEveryMs ?? PROGRESS_EVERY_MS),
     read: () => {
       const { newest } = log
       const { phase } = entries
@@ -166,7 +166,7 @@ function reportProgress(
           : { kind: 'alive' as const, phase, restarts: 0, retained: newest?.retained ?? [] }
       return { state: jobStateOf(facts), generation: newest?.generation ?? 0, ...figures.read() }
     },
-    tell: (progress) => onEvent?.({ kind: 'progress', progress }),
+    tell: (progress) => options.onEvent?.({ kind: 'progress', progress }),
   })
 }
 

@@ -50,8 +50,8 @@ interface Played {
   /** Each write, in order. */
   readonly writes: string[]
   readonly reporter: Reporter
-  passMs(ms: number): void
-  resize(columns: number): void
+  readonly passMs: (ms: number) => void
+  readonly resize: (columns: number) => void
 }
 
 function play(isTTY: boolean, environment: TerminalEnvironment = PLAIN): Played {
@@ -72,18 +72,26 @@ function texts(isTTY: boolean, use: (reporter: Reporter, passMs: (ms: number) =>
   return writes.join('')
 }
 
+const ESCAPE = '\u001b'
+const ERASED = '\u2421'
+
+/** Without colors, and with one character for "erase the rest". */
+function visibleOf(text: string): string {
+  return text.replaceAll(`${ESCAPE}[K`, ERASED).replaceAll(new RegExp(`${ESCAPE}\\[\\d+m`, 'g'), '')
+}
+
 /** What a terminal of one endless row a line shows after these writes: it knows carriage return, line feed and "erase the rest". */
 function screen(writes: readonly string[]): readonly string[] {
   const rows = ['']
   let column = 0
-  for (const [, control, character] of writes.join('').matchAll(/(\r|\n|\u001b\[K|\u001b\[\d+m)|([\s\S])/g)) {
+  for (const character of visibleOf(writes.join(''))) {
     const row = rows.at(-1) ?? ''
-    if (control === '\r') column = 0
-    else if (control === '\n') {
+    if (character === '\r') column = 0
+    else if (character === '\n') {
       rows.push('')
       column = 0
-    } else if (control === '\u001b[K') rows[rows.length - 1] = row.slice(0, column)
-    else if (character !== undefined) {
+    } else if (character === ERASED) rows[rows.length - 1] = row.slice(0, column)
+    else {
       rows[rows.length - 1] = `${row.slice(0, column)}${character}${row.slice(column + 1)}`
       column += 1
     }
@@ -121,7 +129,7 @@ test('the line is rewritten at most four times a second, each time in one write 
     passMs(20)
   }
   expect(writes).toHaveLength(8)
-  for (const one of writes) expect(one).toMatch(/^\r[^\r\n\u001b]+\u001b\[K$/)
+  for (const one of writes) expect(visibleOf(one)).toMatch(/^\r[^\r\n\u2421]+\u2421$/)
 })
 
 test('the line fits: what says least goes first, and it follows the terminal when that is made wider or narrower', () => {
@@ -130,7 +138,7 @@ test('the line fits: what says least goes first, and it follows the terminal whe
     passMs(1_000)
     resize(columns)
     reporter.event(progress(change))
-    return (/\r([^\r]*)\u001b\[K$/.exec(writes.at(-1) ?? '') ?? [])[1] ?? ''
+    return screen(writes).at(-1) ?? ''
   }
   expect(line(FULL.length + 1)).toBe(FULL)
   const withoutCheckpoint = 'running 1m 23s · read 12,345/s, 1.23M · wrote 999/s, 99,999 · visible lag 950 ms'
