@@ -61,8 +61,8 @@ export interface CommitEnvironment {
   readonly acceptedLosses: AcceptedLosses
   /** An unclear answer is being retried: for logs and metrics. */
   onRetry(operator: string, attempt: number, cause: unknown): void
-  /** To one call. */
-  onAnswer(outcomes: readonly CommitOutcome[]): void
+  /** To one call, of so many requests; some may have no outcome. */
+  onAnswer(outcomes: readonly CommitOutcome[], requests: number): void
 }
 
 /** One for each sink of the job. What was made is closed again when another cannot be made. */
@@ -182,7 +182,7 @@ async function commitBatch(
   for (let attempt = 1; ; attempt += 1) {
     environment.signal.throwIfAborted()
     const outcomes = await ask(permit, sink, { pending, attempt }, environment)
-    environment.onAnswer(outcomes)
+    environment.onAnswer(outcomes, pending.length)
     const decision = decideOutcomes(environment.policy, {
       requests: pending.length,
       outcomes,

@@ -142,7 +142,7 @@ function commitEnvironment(
     signal,
     policy: DEFAULT_COMMIT_POLICY,
     acceptedLosses: new Set(acceptedLosses),
-    onAnswer: (outcomes) => figures.answered(outcomes),
+    onAnswer: (outcomes, requests) => figures.answered(outcomes, requests),
     onRetry: (operator, attempt, cause) =>
       runtime.logger.warn(`commit of sink "${operator}" is asked again (attempt ${attempt})`, {
         cause: messageOf(cause),

@@ -88,8 +88,9 @@ export class RunFigures {
     }
   }
 
-  /** What a committer answered to one call. */
-  answered(outcomes: readonly CommitOutcome[]): void {
+  /** What a committer answered to one call of so many requests. */
+  answered(outcomes: readonly CommitOutcome[], requests: number): void {
+    this.#commits.retried += Math.max(0, requests - outcomes.length)
     for (const { kind } of outcomes) {
       if (kind === 'committed') this.#commits.committed += 1
       if (kind === 'already-committed') this.#commits.alreadyCommitted += 1
