@@ -64,7 +64,7 @@ test('rates are what came since the last report', async () => {
 })
 
 test('the lag of what is visible grows while a sink is down, and falls when it is back; restarts and repeats are counted', async () => {
-  const world = new JobWorld(LONG)
+  const world = new JobWorld({ a: 60_000, b: 60_000 })
   const run = world.start({ run: RUN })
   await world.until(() => told(run).length >= 3)
   const well = last(run)
