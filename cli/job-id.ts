@@ -7,6 +7,9 @@ import { loadJob } from './load-job.ts'
 
 /** @throws TerminalError for what is neither */
 export async function jobIdOf(job: string): Promise<JobId> {
-  const isFile = /\.[cm]?[jt]s$/.test(job) && existsSync(job)
-  return parseJobId(isFile ? (await loadJob(job)).definition.id : job)
+  return parseJobId(isJobFile(job) ? (await loadJob(job)).definition.id : job)
+}
+
+export function isJobFile(job: string): boolean {
+  return /\.[cm]?[jt]s$/.test(job) && existsSync(job)
 }

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { jsonReporter, textReporter, type Reporter, type TerminalEnvironment } from '../../cli/reporter.ts'
 import { TerminalError } from '../../engine/index.ts'
+import { screen, withoutColors } from './screen.ts'
 import type { Progress } from '../../engine/coordinator/progress.ts'
 import type { RunEvent } from '../../engine/coordinator/run-job.ts'
 
@@ -72,50 +73,23 @@ function texts(isTTY: boolean, use: (reporter: Reporter, passMs: (ms: number) =>
   return writes.join('')
 }
 
-const ESCAPE = '\u001b'
-const ERASED = '\u2421'
-
-/** Without colors, and with one character for "erase the rest". */
-function visibleOf(text: string): string {
-  return text.replaceAll(`${ESCAPE}[K`, ERASED).replaceAll(new RegExp(`${ESCAPE}\\[\\d+m`, 'g'), '')
-}
-
-/** What a terminal of one endless row a line shows after these writes: it knows carriage return, line feed and "erase the rest". */
-function screen(writes: readonly string[]): readonly string[] {
-  const rows = ['']
-  let column = 0
-  for (const character of visibleOf(writes.join(''))) {
-    const row = rows.at(-1) ?? ''
-    if (character === '\r') column = 0
-    else if (character === '\n') {
-      rows.push('')
-      column = 0
-    } else if (character === ERASED) rows[rows.length - 1] = row.slice(0, column)
-    else {
-      rows[rows.length - 1] = `${row.slice(0, column)}${character}${row.slice(column + 1)}`
-      column += 1
-    }
-  }
-  return rows
-}
-
 test('on a terminal progress is one line that is rewritten, with what is printed above it', () => {
   const { writes, reporter, passMs } = play(true)
   reporter.event({ kind: 'running', generation: 1, restored: null })
   reporter.event(progress())
-  expect(screen(writes)).toEqual(['running, generation 1', FULL])
+  expect(screen(writes.join(''))).toEqual(['running, generation 1', FULL])
   passMs(1_000)
   reporter.event(progress({ uptimeMs: 84_400, visible: { checkpoint: 41, lagMs: 9 } }))
   const newer = FULL.replace('1m 23s', '1m 24s').replace('950 ms', '9 ms')
-  expect(screen(writes)).toEqual(['running, generation 1', newer])
+  expect(screen(writes.join(''))).toEqual(['running, generation 1', newer])
   reporter.logger.warn('slow')
-  expect(screen(writes)).toEqual(['running, generation 1', expect.stringMatching(/ WARN {2}slow$/), newer])
+  expect(screen(writes.join(''))).toEqual(['running, generation 1', expect.stringMatching(/ WARN {2}slow$/), newer])
   passMs(1_000)
   reporter.event(completed(42))
-  expect(screen(writes).at(-1)).toBe(newer.replace('41 (35 ms, 420 ms ago)', '42 (12 ms, 0 ms ago)'))
+  expect(screen(writes.join('')).at(-1)).toBe(newer.replace('41 (35 ms, 420 ms ago)', '42 (12 ms, 0 ms ago)'))
   reporter.event(progress())
   reporter.ended({ state: 'STOPPED' })
-  expect(screen(writes).slice(2)).toEqual([
+  expect(screen(writes.join('')).slice(2)).toEqual([
     'read 1.23M records, wrote 99,999, 41 checkpoints, in 1m 23s',
     'stopped; run again to go on',
     '',
@@ -129,7 +103,7 @@ test('the line is rewritten at most four times a second, each time in one write 
     passMs(20)
   }
   expect(writes).toHaveLength(8)
-  for (const one of writes) expect(visibleOf(one)).toMatch(/^\r[^\r\n\u2421]+\u2421$/)
+  for (const one of writes) expect(withoutColors(one)).toMatch(/^\r[^\r\n\u2421]+\u2421$/)
 })
 
 test('the line fits: what says least goes first, and it follows the terminal when that is made wider or narrower', () => {
@@ -138,7 +112,7 @@ test('the line fits: what says least goes first, and it follows the terminal whe
     passMs(1_000)
     resize(columns)
     reporter.event(progress(change))
-    return screen(writes).at(-1) ?? ''
+    return screen(writes.join('')).at(-1) ?? ''
   }
   expect(line(FULL.length + 1)).toBe(FULL)
   const withoutCheckpoint = 'running 1m 23s · read 12,345/s, 1.23M · wrote 999/s, 99,999 · visible lag 950 ms'
