@@ -71,7 +71,7 @@ function shown(found: ShownStatus, isJson: boolean): string {
   if (isJson) return `${JSON.stringify(found)}\n`
   const text = statusText(found, Date.now())
   if (!process.stdout.isTTY || process.env['TERM'] === 'dumb') return `${text}\n\n`
-  const { rows = 0, columns = 0 } = process.stdout
+  const { rows, columns } = process.stdout
   // Some terminals do not know their size and say 0.
   const lines = text.split('\n').slice(0, rows > 1 ? rows - 1 : undefined)
   const fitting = lines.map((line) => (columns > 1 ? line.slice(0, columns - 1) : line))

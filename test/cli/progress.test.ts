@@ -64,10 +64,11 @@ test('with workers, one of them killed: what is confirmed and visible is what th
   const all = progressIn(out)
   expect(all.at(-1)).toMatchObject({
     state: 'STOPPED',
-    restarts: 1,
     sources: [{ operator: 'numbers', confirmed: records }],
     sinks: [{ operator: 'counts', visible: records }],
   })
+  // A machine that is too busy may take another one for dead.
+  expect(all.at(-1)?.restarts).toBeGreaterThanOrEqual(1)
   const read = all.map(({ sources }) => sources[0]?.read ?? 0)
   expect(read).toEqual(read.toSorted((a, b) => a - b))
   expect(read.at(-1)).toBeGreaterThanOrEqual(records)
@@ -101,9 +102,8 @@ class Terminal implements Disposable {
     execFileSync('stty', ['-F', device, 'cols', String(columns)])
   }
 
-  /** The row that is rewritten; once it is as it should be. */
-  async row(expected: RegExp): Promise<string> {
-    await expect.poll(() => screen(this.written).at(-1), { timeout: 20_000 }).toMatch(expected)
+  /** The row that is rewritten. */
+  get row(): string {
     return screen(this.written).at(-1) ?? ''
   }
 
@@ -120,17 +120,18 @@ test('in a terminal one line is rewritten, follows its width, and leaves what wa
   }
   using place = new Workplace()
   using terminal = new Terminal(place, 'run', ENDLESS)
-  const row = await terminal.row(/^running \d/)
-  expect(row).toMatch(
-    /^running \d.* s · read \d+\/s, 10 · wrote \d+\/s, 10 · checkpoint \d+ \(\d+ ms, \d+ ms ago\) · visible lag \d+ ms$/,
-  )
+  const patience = { timeout: 20_000, interval: 5 }
+  await expect
+    .poll(() => terminal.row, patience)
+    .toMatch(
+      /^running \d.* s · read \d+\/s, 10 · wrote \d+\/s, 10 · checkpoint \d+ \(.* m?s, .* m?s ago\) · visible lag \d.* m?s$/,
+    )
   expect(terminal.written).toContain('\u001b[32mrunning')
   terminal.resize(50)
-  expect(
-    (await terminal.row(/^running \d.* s · visible lag \d+ ms$|^running .*read [^·]* · visible/)).length,
-  ).toBeLessThan(50)
+  await expect.poll(() => terminal.row, patience).toMatch(/^running [^·]* s( · read [^·]*)? · visible lag [^·]*$/)
+  expect(terminal.row.length).toBeLessThan(50)
   terminal.resize(200)
-  await terminal.row(/checkpoint \d+ \(/)
+  await expect.poll(() => terminal.row, patience).toMatch(/checkpoint \d+ \(/)
   // Each report is one write over the line before: the beginning of the line is never erased first.
   expect(terminal.written).not.toContain('\r\u001b[Krunning')
   terminal.type('\u0003')
