@@ -41,10 +41,7 @@ export async function status(job: string, flags: StatusFlags): Promise<void> {
     return
   }
   // Until somebody ends it, or nobody reads it any more.
-  for (let first = true; !process.stdout.destroyed; first = false) {
-    if (!first) await setTimeout(WATCH_MS)
-    process.stdout.write(shown(await look(), flags.json === true))
-  }
+  while (await isRead(shown(await look(), flags.json === true))) await setTimeout(WATCH_MS)
 }
 
 /** @throws TerminalError */
@@ -64,6 +61,13 @@ async function jobFileOf(
 ): Promise<NonNullable<ShownStatus['jobFile']>> {
   const identity = await codeIdentity(job)
   return { codeIdentity: identity, isSame: identity === running }
+}
+
+/** Written, and somebody reads it. */
+function isRead(text: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    process.stdout.write(text, (error) => resolve(error === undefined || error === null))
+  })
 }
 
 /** On a terminal over what stood there, in one write; else one after another. */
