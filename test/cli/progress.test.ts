@@ -40,6 +40,27 @@ test('with --json progress is told, the last time just before the end, with the 
   expect(last?.sinks).toMatchObject([{ operator: 'counts', written: 1_234, visible: 1_234, eventLagMs: null }])
 })
 
+test('what sources and sinks count by names of their own is told too, also by workers', async () => {
+  using place = new Workplace()
+  place.write('in.ndjson', '{"n":1}\nbad\n{"n":2}\nworse\n')
+  place.write(
+    'job.ts',
+    `import { defineJob, json } from 'sluice'
+     import { fileSource } from 'sluice/sources/file'
+     import { discardSink } from 'sluice/sinks/discard'
+     export default defineJob({
+       id: 'skipping',
+       build(flow) {
+         flow.source('in', fileSource({ path: 'in.ndjson', decode: json(), onBadLine: 'skip' })).sink('out', discardSink())
+       },
+     })`,
+  )
+  const { out } = await place.sluice('run', 'job.ts', '--workers', '1', '--json')
+  const last = progressIn(out).at(-1)
+  expect(last?.sources).toMatchObject([{ operator: 'in', read: 2, skipped: 2, confirmed: 2 }])
+  expect(last?.figures).toEqual([{ operator: 'in', subtask: 0, name: 'bad-lines', kind: 'counter', value: 2 }])
+})
+
 test('for people the amounts of the whole run stand before its end', async () => {
   using place = new Workplace()
   place.write('in.ndjson', '{"name":"a"}\n'.repeat(1_234))
