@@ -51,14 +51,18 @@ test('what sources and sinks count by names of their own is told too, also by wo
      export default defineJob({
        id: 'skipping',
        build(flow) {
-         flow.source('in', fileSource({ path: 'in.ndjson', decode: json(), onBadLine: 'skip' })).sink('out', discardSink())
+         const from = (onBadLine) => fileSource({ path: 'in.ndjson', decode: json(), onBadLine })
+         flow.source('in', from('skip')).union(flow.source('apart', from('side'))).sink('out', discardSink())
        },
      })`,
   )
   const { out } = await place.sluice('run', 'job.ts', '--workers', '1', '--json')
   const last = progressIn(out).at(-1)
-  expect(last?.sources).toMatchObject([{ operator: 'in', read: 2, skipped: 2, confirmed: 2 }])
-  expect(last?.figures).toEqual([{ operator: 'in', subtask: 0, name: 'bad-lines', kind: 'counter', value: 2 }])
+  expect(last?.sources).toMatchObject([
+    { operator: 'in', read: 2, skipped: 2, confirmed: 2 },
+    { operator: 'apart', read: 2, skipped: 0, confirmed: 2 },
+  ])
+  expect(last?.figures).toEqual([{ operator: 'apart', subtask: 0, name: 'bad-lines', kind: 'counter', value: 2 }])
 })
 
 test('for people the amounts of the whole run stand before its end', async () => {
