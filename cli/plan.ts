@@ -1,7 +1,7 @@
 /**
  * `sluice plan`: the graph of a job and the tasks it runs as, never its code; nothing is opened or written.
  */
-import { TerminalError, unreachable, type Guarantee } from '../engine/api/index.ts'
+import { unreachable, type Guarantee } from '../engine/api/index.ts'
 import { buildJob } from '../engine/graph/define-job.ts'
 import type { Plan, PlanPath } from '../engine/graph/plan.ts'
 import { taskGraphOf, type Exchange, type TaskGraph } from '../engine/graph/task-graph.ts'
@@ -20,11 +20,7 @@ export interface PlanFlags {
 
 type Tasks = TaskGraph & { readonly parallelism: number }
 
-/** @throws TerminalError */
 export async function plan(jobFile: string, flags: PlanFlags): Promise<void> {
-  if (flags.json === true && flags.mermaid === true) {
-    throw new TerminalError('--json and --mermaid: give one of them', { code: 'SLUICE_PLAN_FORMAT' })
-  }
   const { definition } = await loadJob(jobFile)
   const { graph, plan: made, planHash } = buildJob(definition, parseSettings(flags.set ?? []))
   const parallelism =

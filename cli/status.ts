@@ -52,7 +52,9 @@ async function lookAt(
 ): Promise<JobStatus> {
   const found = await readStatus(store, id, nodeRuntime(), (other) => isHolderAlive(other, holder.identity))
   if (found !== undefined) return found
-  throw new TerminalError(`${store.uri} knows no job "${id}"; name the store of its run with --store`)
+  throw new TerminalError(`${store.uri} knows no job "${id}"; name the store of its run with --store`, {
+    code: 'SLUICE_JOB_UNKNOWN',
+  })
 }
 
 async function jobFileOf(

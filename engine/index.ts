@@ -7,12 +7,20 @@ export {
   splitList,
   unionList,
   value,
+  type BroadcastMapDescriptor,
   type DeepReadonly,
+  type ElementKey,
+  type ListDescriptor,
   type ListState,
+  type MapDescriptor,
   type MapState,
   type ReadonlyMapState,
+  type SplitListDescriptor,
+  type UnionListDescriptor,
+  type ValueDescriptor,
   type ValueState,
 } from './graph/descriptors.ts'
+export type { OperatorStateDescriptor, StateDescriptor } from './graph/job-graph.ts'
 export { buildJob, defineJob, type BuiltJob, type JobDefinition } from './graph/define-job.ts'
 export type { Plan, PlanEdge, PlanOperator, PlanPath } from './graph/plan.ts'
 export type { Settings } from './graph/settings.ts'
@@ -21,6 +29,8 @@ export {
   type BroadcastConnectedStreams,
   type BroadcastContext,
   type BroadcastFunction,
+  type BroadcastReader,
+  type BroadcastState,
   type BroadcastStream,
   type ConnectedStreams,
   type ConnectFunction,
@@ -30,10 +40,12 @@ export {
   type KeyedBroadcastFunction,
   type KeyedConnectedStreams,
   type KeyedConnectFunction,
+  type KeyedState,
   type KeyedStream,
   type OperatorContext,
   type OperatorFunction,
   type OperatorOptions,
+  type OperatorState,
   type OperatorStream,
   type ProcessContext,
   type ProcessFunction,
@@ -49,5 +61,9 @@ export {
   type CheckpointOutcome,
 } from './coordinator/checkpoint-requests.ts'
 export type { Progress, SinkProgress, SourceProgress } from './coordinator/progress.ts'
+export type { JobState } from './checkpoint/job-state.ts'
 export type { Figure } from './task/figures.ts'
+export type { CheckpointTimes } from './coordinator/attempt.ts'
+export type { EndState, HolderIdentity } from './checkpoint/log-entry.ts'
+export type { SessionEnd } from './coordinator/session.ts'
 export { runJob, type RunEnd, type RunEvent, type RunOptions } from './coordinator/run-job.ts'

@@ -1,4 +1,5 @@
 /** Declares `sluice plan`. */
+import { Option } from 'commander'
 import type { PlanFlags } from '../plan.ts'
 import { collect, type Declare } from './declaration.ts'
 
@@ -10,6 +11,6 @@ export const declarePlan: Declare = (program) => {
     .option('--set <key=value>', 'a setting of the job; repeatable', collect)
     .option('--parallelism <n>', 'subtasks of operators that name no number; left out: what the job says')
     .option('--json', 'as JSON')
-    .option('--mermaid', 'as a Mermaid flowchart of the tasks')
+    .addOption(new Option('--mermaid', 'as a Mermaid flowchart of the tasks').conflicts('json'))
     .action(async (job: string, flags: PlanFlags) => (await import('../plan.ts')).plan(job, flags))
 }

@@ -74,6 +74,7 @@ interface TaskContext {
   fail(error: unknown): void
 }
 
+/** For one writer: of one subtask, for one attempt. */
 export interface WriterContext extends TaskContext {
   /**
    * job / lineage / generation / operator / subtask / counter, joined by `--` in a restricted alphabet ([A-Za-z0-9._-]). Never
@@ -101,6 +102,7 @@ export interface GenerationScope {
   readonly isStale: boolean
 }
 
+/** For one committer: of one sink, for one generation. */
 export interface CommitterContext {
   readonly job: JobId
   readonly lineage: LineageId
@@ -122,6 +124,7 @@ export interface CommitterContext {
   readonly signal: AbortSignal
 }
 
+/** For `discover`: called in the process of the coordinator. */
 export interface SourceContext {
   /** No checkpoint holds what this source discovered before: there is no "before" that a new split could have missed. */
   readonly isFirst: boolean
@@ -134,6 +137,7 @@ export interface SourceContext {
   readonly signal: AbortSignal
 }
 
+/** For one reader: of one subtask, for one attempt. */
 export interface ReaderContext extends TaskContext {}
 
 declare const permitted: unique symbol

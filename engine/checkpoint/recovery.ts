@@ -5,6 +5,7 @@
  *   started ─▶ commit due… ─▶ committed ─▶ forget ─▶ abort stale ─▶ sweep ─▶ restore ─▶ run
  *                                                                        └─▶ ended       (after a final checkpoint: no task)
  *
+ * - C2: all that was completed is committed before a source runs.
  * - C6: what is due is committed in the order of the checkpoints.
  * - S2: nothing is aborted before all that is due is committed and the log says so; any other order loses data to a slow old
  *   coordinator.

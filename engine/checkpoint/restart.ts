@@ -4,6 +4,7 @@
  */
 import { unreachable } from '../api/index.ts'
 
+/** Whether and when a failed attempt is followed by another. Delays are in milliseconds; what a strategy gives up on is FAILED. */
 export type RestartStrategy =
   | { readonly kind: 'none' }
   | { readonly kind: 'fixed-delay'; readonly attempts: number; readonly delayMs: number }

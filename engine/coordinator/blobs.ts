@@ -81,14 +81,20 @@ export function generationOfBlob(job: string, key: string): number | undefined {
 /** @throws CorruptCheckpointError naming the key if it is missing or not what was written */
 export async function getBlob(store: CheckpointStore, reference: BlobReference): Promise<Uint8Array> {
   const bytes = await store.get(reference.key)
-  if (bytes === undefined) throw new CorruptCheckpointError(`${reference.key} is missing from ${store.uri}; ${CURE}`)
+  if (bytes === undefined)
+    throw new CorruptCheckpointError(`${reference.key} is missing from ${store.uri}; ${CURE}`, {
+      code: 'SLUICE_CHECKPOINT_CORRUPT',
+    })
   if (bytes.byteLength !== reference.sizeBytes) {
     throw new CorruptCheckpointError(
       `${reference.key} in ${store.uri} has ${bytes.byteLength} bytes, ${reference.sizeBytes} were written; ${CURE}`,
+      { code: 'SLUICE_CHECKPOINT_CORRUPT' },
     )
   }
   if (sha256(bytes) !== reference.sha256) {
-    throw new CorruptCheckpointError(`${reference.key} in ${store.uri} does not match its sha256; ${CURE}`)
+    throw new CorruptCheckpointError(`${reference.key} in ${store.uri} does not match its sha256; ${CURE}`, {
+      code: 'SLUICE_CHECKPOINT_CORRUPT',
+    })
   }
   return bytes
 }

@@ -153,7 +153,10 @@ export class Port implements AttemptPort {
     if (bytes.byteLength <= INLINE_LIMIT_BYTES) return undefined
     const { blobs, runtime } = this.#options
     const put = await within(runtime.timers, PUT_SILENCE_MS, blobs.put('manifest', bytes))
-    if (put === undefined) throw new RetryableError(`the store did not take the manifest within ${PUT_SILENCE_MS} ms`)
+    if (put === undefined)
+      throw new RetryableError(`the store did not take the manifest within ${PUT_SILENCE_MS} ms`, {
+        code: 'SLUICE_STORE_SILENT',
+      })
     return put.value
   }
 

@@ -5,7 +5,7 @@ import type { Runtime } from '../api/index.ts'
 import type { JobState } from '../checkpoint/job-state.ts'
 import type { Figure } from '../task/figures.ts'
 
-/** Plain data. What is called a total begins at 0 with the run and only grows; it survives restarts of the job within the run. */
+/** What a run does, in figures; plain data. What is called a total begins at 0 with the run and only grows; it survives restarts of the job within the run. */
 export interface Progress {
   readonly state: JobState
   /** 0: not started yet. */
@@ -58,6 +58,7 @@ export interface Progress {
   readonly figures: readonly Figure[]
 }
 
+/** What a run knows of one source. */
 export interface SourceProgress {
   readonly operator: string
   /** Records taken in this run: a total. What is read again after a restart counts again. */
@@ -70,6 +71,7 @@ export interface SourceProgress {
   readonly confirmed: number
 }
 
+/** What a run knows of one sink. */
 export interface SinkProgress {
   readonly operator: string
   /** Records given to the sink in this run: a total. What is written again after a restart counts again. */

@@ -2,6 +2,7 @@
  * Runs a job in this process from preflight to its ending. The one entrance for the command line and for programs.
  */
 import {
+  assert,
   CorruptCheckpointError,
   FencedError,
   parseJobId,
@@ -15,6 +16,7 @@ import {
   decidePreflight,
   type OperatorFacts,
   type PreflightDecision,
+  type Refusal,
   type PreflightFacts,
 } from '../checkpoint/preflight.ts'
 import { isDeliveryOnly } from '../checkpoint/recovery.ts'
@@ -40,6 +42,7 @@ import { loadManifest } from './recovery.ts'
 import { RunFigures } from './run-figures.ts'
 import { runSession, type SessionEnd } from './session.ts'
 
+/** What a run needs, and what it was told. */
 export interface RunOptions {
   readonly definition: JobDefinition
   /** Given with `--set`; the last run's are reused for those not given. */
@@ -49,6 +52,7 @@ export interface RunOptions {
   readonly baseDirectory: string
   readonly codeIdentity: string
   readonly holder: HolderIdentity
+  /** Does that process still live? Null: it cannot be told from here. */
   isHolderAlive(holder: HolderIdentity): Promise<boolean | null>
   /** Subtasks of each operator that names no number of its own; default what the job says, or 1. */
   readonly parallelism?: number
@@ -65,11 +69,13 @@ export interface RunOptions {
   readonly cancelSignal?: AbortSignal
   /** For checkpoints asked for by hand. */
   readonly requests?: CheckpointRequests
+  /** In order, as it happens; must not throw. */
   onEvent?(event: RunEvent): void
   /** How often `progress` is told to `onEvent`; 0: never. Default 1,000. */
   readonly progressEveryMs?: number
 }
 
+/** What a run tells while it goes on. */
 export type RunEvent =
   /** Against the last run: what is used again, and what it said for those that are given otherwise now. */
   | {
@@ -83,6 +89,7 @@ export type RunEvent =
   /** Once in a while, and once more at the end, before the run says how it ended. */
   | { readonly kind: 'progress'; readonly progress: Progress }
 
+/** How a run ended, when it was not refused. */
 export type RunEnd = SessionEnd | { readonly state: 'ALREADY_FINISHED' }
 
 /** How long a starter watches the log of a holder it cannot ask. */
@@ -143,7 +150,7 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
     },
   })
   await log.append((seq, newest) => {
-    if (newest === undefined) throw new TerminalError('the log is empty at the end of a run')
+    assert(newest !== undefined, () => 'the log is empty at the end of a run')
     return entries.ended(seq, newest, end.state, end.state === 'FAILED' ? end.reason : undefined)
   })
   return end
@@ -215,14 +222,18 @@ async function preflight(options: RunOptions, built: BuiltJob, log: JobLog): Pro
     const holderAlive = newest === undefined || newest.kind === 'ended' ? false : await isAlive(options, newest, log)
     const decision = await askPreflight(options, built, { newest, holderAlive })
     if (decision.kind !== 'refuse') return decision.kind
-    throw decision.exitCode === 3 ? new FencedError(decision.reason) : new TerminalError(decision.reason)
+    throw refusalOf(decision)
   })
 }
 
 /** The preflight's questions again, of what our `started` entry carries. */
 async function recheck(options: RunOptions, built: BuiltJob, started: LogEntry): Promise<void> {
   const decision = await askPreflight(options, built, { newest: started, holderAlive: false })
-  if (decision.kind === 'refuse') throw new TerminalError(decision.reason)
+  if (decision.kind === 'refuse') throw refusalOf(decision)
+}
+
+function refusalOf({ exitCode, code, reason }: Refusal): Error {
+  return exitCode === 3 ? new FencedError(reason, { code }) : new TerminalError(reason, { code })
 }
 
 async function askPreflight(

@@ -32,7 +32,7 @@ export async function work(
   const blobs = new Blobs(store, job, generation, runtime)
   const abortLeftovers = async (): Promise<void> => {
     const isClean = await leftovers.abortOlder(log.newest ?? started)
-    if (!isClean) throw new RetryableError('a sink says that something may be left')
+    if (!isClean) throw new RetryableError('a sink says that something may be left', { code: 'SLUICE_CLEANUP_FAILED' })
     options.entries.cleanBelow(generation)
   }
   const port = new Port({

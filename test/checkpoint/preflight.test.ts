@@ -196,3 +196,25 @@ test('all problems are said at once', () => {
   const reason = answer({ operators: [] })
   expect(reason).toMatch(/"orders".+"total".+"out"/)
 })
+
+test.each<[code: string, part: Partial<PreflightFacts>]>([
+  ['SLUICE_STORE_OF_OTHER_JOB', { job: 'other' }],
+  ['SLUICE_JOB_HELD', { holderAlive: true }],
+  ['SLUICE_JOB_FINISHED', { newest: finished, planHash: 'other' }],
+  ['SLUICE_CHECKPOINT_UNKNOWN', { restore: 2 }],
+  ['SLUICE_CHECKPOINT_UNKNOWN', { newest: undefined, manifest: undefined, restore: 2 }],
+  ['SLUICE_DUPLICATES_NOT_ACCEPTED', { restore: 3 }],
+  ['SLUICE_LOSS_NOT_DUE', { acceptLoss: 4 }],
+  ['SLUICE_KEY_GROUPS_CHANGED', { maxParallelism: 64 }],
+  ['SLUICE_OPERATOR_GONE', { operators: without('total') }],
+  ['SLUICE_OPERATOR_CHANGED', { operators: [...without('orders'), { operator: 'orders', kind: 'map' }] }],
+  ['SLUICE_STATE_CHANGED', { operators: [...without('total'), { operator: 'total', kind: 'process', state: {} }] }],
+  ['SLUICE_SINK_GONE', { operators: without('out') }],
+  ['SLUICE_SINK_MOVED', { operators: [...without('out'), { operator: 'out', kind: 'sink', scope: 'BB==' }] }],
+])('a refusal has a code: %s', (code, part) => {
+  expect(decidePreflight({ ...facts, ...part })).toMatchObject({ kind: 'refuse', code })
+})
+
+test('the code of several problems is that of the first', () => {
+  expect(decidePreflight({ ...facts, operators: [] })).toMatchObject({ code: 'SLUICE_OPERATOR_GONE' })
+})

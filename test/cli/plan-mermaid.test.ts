@@ -1,11 +1,12 @@
 /** The flowchart of a plan: a language of its own, in which names of a job must stay names. */
+import { readFileSync } from 'node:fs'
 import { assert, property, string } from 'fast-check'
 import { expect, test } from 'vitest'
 import { planMermaid } from '../../cli/plan-mermaid.ts'
 import { parseOperatorId } from '../../engine/api/index.ts'
 import type { Plan } from '../../engine/graph/plan.ts'
 import type { TaskGraph } from '../../engine/graph/task-graph.ts'
-import { ROUTES, Workplace } from './command.ts'
+import { QUICKSTART, ROUTES, Workplace } from './command.ts'
 import { parseFlowchart } from './mermaid.ts'
 
 test('tasks are boxes, operators are in them, records go along thin arrows within and thick ones between', async () => {
@@ -34,8 +35,15 @@ test('tasks are boxes, operators are in them, records go along thin arrows withi
   ])
   expect(await place.sluice('plan', ROUTES, '--mermaid', '--json')).toMatchObject({
     code: 2,
-    out: expect.stringContaining('SLUICE_PLAN_FORMAT'),
+    out: expect.stringContaining('SLUICE_USAGE'),
   })
+})
+
+test('the chart in the documentation is one that is printed', async () => {
+  using place = new Workplace()
+  const settings = ['--set', 'input=data/*', '--set', 'field=name', '--set', 'output=out']
+  const { out } = await place.sluice('plan', QUICKSTART, ...settings, '--parallelism', '2', '--mermaid')
+  expect(readFileSync('docs/cli.md', 'utf8')).toContain(`\`\`\`mermaid\n${out}\`\`\`\n`)
 })
 
 test('whatever connectors, state and side outputs are called, it stays the same chart, and they are read as they are', () => {
