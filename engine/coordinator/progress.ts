@@ -110,9 +110,20 @@ export class ProgressReporter implements AsyncDisposable {
 
   /** Tells a last time. */
   async [Symbol.asyncDispose](): Promise<void> {
+    const hasFailed = this.#stop.signal.aborted
     this.#stop.abort(new Error('the run is over'))
     await this.#running
-    if (this.#options.everyMs > 0) this.#tell()
+    if (this.#options.everyMs > 0 && !hasFailed) this.#tell()
+  }
+
+  /** Whoever listens may fail; the job is none the worse for it. */
+  #tell(): void {
+    try {
+      this.#tellNow()
+    } catch (error) {
+      this.#stop.abort(error)
+      this.#options.runtime.logger.warn('who is told of the progress has failed; nothing more is told', { error })
+    }
   }
 
   async #run(): Promise<void> {
@@ -125,7 +136,7 @@ export class ProgressReporter implements AsyncDisposable {
     }
   }
 
-  #tell(): void {
+  #tellNow(): void {
     const atMs = this.#options.runtime.clock.monotonicMs()
     const progress = this.#options.read()
     const { sources, sinks } = progress

@@ -1,6 +1,7 @@
 /** What a run tells of its progress, in virtual time, with faults that are switched on and off. */
 import { expect, test } from 'vitest'
 import type { Progress } from '../../engine/coordinator/progress.ts'
+import type { RunEvent } from '../../engine/coordinator/run-job.ts'
 import { RunFigures } from '../../engine/coordinator/run-figures.ts'
 import type { Manifest } from '../../engine/checkpoint/manifest.ts'
 import { discardSink } from '../../sinks/discard/sink.ts'
@@ -47,6 +48,20 @@ test('nobody who listens: nothing is told, and no timer runs', async () => {
   const run = world.start({ run: { progressEveryMs: 0 } })
   await run.ended()
   expect(told(run)).toEqual([])
+})
+
+test('who listens and fails does not hurt the run, and is told nothing more', async () => {
+  const world = new JobWorld(SHORT)
+  let calls = 0
+  const onEvent = ({ kind }: RunEvent): void => {
+    if (kind !== 'progress') return
+    calls += 1
+    throw new Error('no more paper')
+  }
+  const run = world.start({ run: { progressEveryMs: 5, onEvent } })
+  expect((await run.ended()).state).toBe('FINISHED')
+  expect(calls).toBe(1)
+  expect(world.violations(true)).toEqual([])
 })
 
 test('rates are what came since the last report', async () => {
