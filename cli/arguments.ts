@@ -24,16 +24,19 @@ export function parseSettings(given: readonly string[]): Readonly<Record<string,
   return Object.fromEntries(settings)
 }
 
-/** @throws TerminalError */
-export function parseRestore(text: string): 'latest' | 'none' | number {
-  return text === 'latest' || text === 'none' ? text : parseCheckpoint(text, '--restore')
+export type RestoreArgument = 'latest' | 'none' | number | { readonly uri: string }
+
+/** Whatever is no word and no number is the place of a savepoint. @throws TerminalError */
+export function parseRestore(text: string): RestoreArgument {
+  if (text === 'latest' || text === 'none') return text
+  return /^[0-9]+$/.test(text) || text === '' ? parseCheckpoint(text, '--restore') : { uri: text }
 }
 
 /** @throws TerminalError */
 export function parseCheckpoint(text: string, flag: string): number {
   const number = Number(text)
   if (/^[0-9]+$/.test(text) && Number.isSafeInteger(number) && number > 0) return number
-  const words = flag === '--restore' ? ', latest or none' : ''
+  const words = flag === '--restore' ? ', the place of a savepoint, latest or none' : ''
   throw new TerminalError(`${flag} ${text}: give the number of a checkpoint${words}`, { code: 'SLUICE_USAGE' })
 }
 

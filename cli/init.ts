@@ -23,8 +23,9 @@ export async function init(directory: string, flags: InitFlags): Promise<void> {
   const obstacles = await obstaclesFor([...files.keys()], target, isForced)
   if (obstacles.length > 0) {
     throw new TerminalError(
-      `in ${target} there is already ${obstacles.join(', ')}; nothing was written. Give another directory` +
-        (isForced ? ', or move them away' : ', or --force to overwrite'),
+      isForced
+        ? `in ${target} there is already ${obstacles.join(', ')}; nothing was written. Give another directory, or move them away`
+        : `in ${target} there is already ${obstacles.join(', ')}; nothing was written. Give another directory, or --force to overwrite`,
       { code: 'SLUICE_INIT_IN_THE_WAY' },
     )
   }

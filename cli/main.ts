@@ -3,6 +3,8 @@
  */
 import { Command, CommanderError } from 'commander'
 import { EXIT_CODES, type Declare } from './commands/declaration.ts'
+import { declareCheckpoints } from './commands/checkpoints.ts'
+import { declareDoctor } from './commands/doctor.ts'
 import { declareInit } from './commands/init.ts'
 import { declarePlan } from './commands/plan.ts'
 import { declareRun } from './commands/run.ts'
@@ -10,7 +12,14 @@ import { declareStatus } from './commands/status.ts'
 import { packageVersion } from './version.ts'
 
 /** In the order in which the help lists them. */
-const DECLARATIONS: readonly Declare[] = [declareInit, declareRun, declarePlan, declareStatus]
+const DECLARATIONS: readonly Declare[] = [
+  declareInit,
+  declareRun,
+  declarePlan,
+  declareStatus,
+  declareCheckpoints,
+  declareDoctor,
+]
 
 /** @param argv without `node` and the script; resolves with the exit code */
 export async function main(argv: readonly string[]): Promise<number> {

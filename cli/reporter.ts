@@ -2,15 +2,18 @@
  * What a run tells: for people on stderr, with one line that is rewritten on a terminal; for programs JSON lines on stdout. Everything that
  * is told has one function here, so that both ways tell the same.
  */
-import { codeOf, messageOf, TerminalError, unreachable, type Logger } from '../engine/api/index.ts'
+import { codeOf, messageOf, unreachable, type Logger } from '../engine/api/index.ts'
 import { sourcePositionsOf } from '../engine/checkpoint/commit-permit.ts'
 import type { Progress } from '../engine/coordinator/progress.ts'
+import { repetitionText } from '../engine/checkpoint/repetition.ts'
+import { restoreText } from '../engine/checkpoint/restore-choice.ts'
 import type { RunEnd, RunEvent } from '../engine/coordinator/run-job.ts'
 import type { ExitCode } from '../engine/host/exit-code.ts'
 import { jsonLogger } from '../engine/host/json-logger.ts'
 import { textLogger } from '../engine/host/text-logger.ts'
 import { LiveLine, type TextOutput } from './live-line.ts'
 import { progressLine, summaryText, type Paint } from './progress-text.ts'
+import { originOf, placeOf } from './origin.ts'
 import { refusalFields, refusalText, withCode } from './refusal.ts'
 
 export interface Reporter {
@@ -46,6 +49,8 @@ function eventFields(event: RunEvent): Readonly<Record<string, unknown>> {
   switch (event.kind) {
     case 'settings':
       return { event: 'settings', reused: event.reused, changed: event.changed }
+    case 'restoring':
+      return { event: 'restoring', from: event.from, repeats: event.repeats ?? null }
     case 'running':
       return { event: 'running', generation: event.generation, restored: event.restored }
     case 'completed': {
@@ -65,8 +70,9 @@ function eventFields(event: RunEvent): Readonly<Record<string, unknown>> {
       }
     }
     case 'restarting': {
-      const { restarts, delayMs } = event
-      return { event: 'restarting', restarts, delayMs: Math.round(delayMs), failure: messageOf(event.failure) }
+      const { restarts, delayMs, failure } = event
+      const code = codeOf(failure)
+      return { event: 'restarting', restarts, delayMs: Math.round(delayMs), failure: messageOf(failure), code }
     }
     case 'progress':
       return { event: 'progress', ...event.progress }
@@ -114,11 +120,12 @@ export function textReporter(
     signal: (signal) => print(`${signal}: stopping with a last checkpoint; once more to exit at once`),
     ended: (end) => {
       live.clear()
-      print(newest === undefined ? endText(end) : `${summaryText(newest)}\n${endText(end)}`)
+      // The reason of a failure stands alone.
+      print(newest === undefined || end.state === 'FAILED' ? endText(end) : `${summaryText(newest)}\n${endText(end)}`)
     },
     refused: (error) => {
       live.clear()
-      print(`${refusalText(error)}${originOf(error)}`)
+      print(refusalText(error))
     },
   }
 }
@@ -139,13 +146,20 @@ function textOf(event: Exclude<RunEvent, { readonly kind: 'completed' | 'progres
   switch (event.kind) {
     case 'settings':
       return settingsText(event)
+    case 'restoring': {
+      const { from, repeats } = event
+      if (repeats === undefined)
+        return from.kind === 'savepoint' ? `restoring the savepoint ${from.uri}` : `restoring ${restoreText(from)}`
+      return `--restore ${restoreText(from)} goes back behind checkpoint ${repeats.to.checkpoint}: ${repetitionText(repeats)}`
+    }
     case 'running': {
       const from = event.restored === null ? '' : `, from checkpoint ${event.restored}`
       return `running, generation ${event.generation}${from}`
     }
     case 'restarting': {
-      const failure = messageOf(event.failure)
-      return `attempt failed: ${failure}; restart ${event.restarts} in ${Math.round(event.delayMs)} ms`
+      const place = placeOf(event.failure)
+      const failure = `${messageOf(event.failure)}${place === undefined ? '' : ` (${place})`}`
+      return `${withCode(`attempt failed: ${failure}`, event.failure)}; restart ${event.restarts} in ${Math.round(event.delayMs)} ms`
     }
     default:
       return unreachable(event)
@@ -177,27 +191,4 @@ function endText(end: RunEnd): string {
     default:
       return unreachable(end)
   }
-}
-
-/** Deeper chains are cyclic. */
-const MAX_CAUSES = 20
-
-/** Where the first error of a chain of causes was thrown, as that is the user's code as a rule; nothing without causes. */
-function originOf(error: unknown): string {
-  let origin: unknown = error
-  for (let depth = 0; depth < MAX_CAUSES && origin instanceof Error && origin.cause !== undefined; depth += 1) {
-    origin = origin.cause
-  }
-  if (origin === error || !(origin instanceof Error)) return ''
-  return isOfCode(origin) ? `\n${origin.stack}` : ''
-}
-
-/** A failed system call and an expected refusal say it all in their message; where we asked helps nobody. */
-function isOfCode(error: Error): boolean {
-  return hasFrames(error) && !(error instanceof TerminalError) && !('syscall' in error)
-}
-
-/** Its first line alone has been told already. */
-function hasFrames(error: Error): boolean {
-  return error.stack?.includes('\n    at ') === true
 }

@@ -57,9 +57,13 @@ interface TaskContext {
   readonly lineage: LineageId
   readonly generation: Generation
   readonly operator: OperatorId
+  /** 0 to `parallelism` - 1. */
   readonly subtask: number
+  /** Of this operator in this attempt; another start may have another. */
   readonly parallelism: number
+  /** As many subtasks as an operator can ever have; the same for the whole life of the job. */
   readonly maxParallelism: number
+  /** Relative paths of the job are meant relative to this directory. */
   readonly baseDirectory: string
   readonly clock: Clock
   readonly random: Random

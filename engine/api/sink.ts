@@ -22,6 +22,11 @@ export interface Sink<In, C, W = never> {
   /** Versioned. Committables are self-contained bytes: another process, on another day, may commit them. Keep them small. */
   readonly committableCodec: Codec<C>
   readonly writerStateCodec?: Codec<W>
+  /**
+   * True: writer state says all by itself and names nothing outside, so that a savepoint can hold it, for another job too. Left out: it may
+   * name what only this history of the job has (an open file, an upload), and is not restored from a savepoint.
+   */
+  readonly isWriterStatePortable?: boolean
   /** Reads only; runs before anybody is fenced. @throws TerminalError with the cure */
   validate(context: SinkValidateContext): Promise<void>
   /**

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto'
 import { CorruptCheckpointError, type Generation, type JobId, type Key, type LineageId } from '../api/index.ts'
 import type { Manifest } from './manifest.ts'
+import type { Restoring } from './restore-choice.ts'
 
 export type EntryKind = 'started' | 'completed' | 'committed' | 'alive' | 'ended'
 /** How a job ended. All but FINISHED and FAILED by somebody's will; FAILED with a reason. */
@@ -78,6 +79,8 @@ export interface LogEntry {
   readonly failures: readonly { readonly at: number; readonly generation: number; readonly message: string }[]
   /** Left out by older releases. */
   readonly phase?: Phase
+  /** What this run begins from instead of the newest checkpoint, until that is carried out: nothing else may go on from here. */
+  readonly restoring?: Restoring
   /** Only in `ended`. */
   readonly end?: { readonly state: EndState; readonly reason?: string }
 }

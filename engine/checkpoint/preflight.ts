@@ -7,6 +7,9 @@
  */
 import type { LogEntry } from './log-entry.ts'
 import type { Manifest, OperatorSnapshot } from './manifest.ts'
+import { restoreText, type RestoreChoice } from './restore-choice.ts'
+import { goesBack } from './repetition.ts'
+import { isNewestOf, type SavepointDescription } from './savepoint.ts'
 
 export interface PreflightFacts {
   readonly job: string
@@ -24,7 +27,11 @@ export interface PreflightFacts {
   readonly dueSinks?: readonly string[]
   /** Key groups of the job as it is now; compared where given. */
   readonly maxParallelism?: number
-  readonly restore: 'latest' | 'none' | number
+  readonly restore: RestoreChoice
+  /** What is restored, when the choice is a savepoint. */
+  readonly savepoint?: { readonly uri: string; readonly description: SavepointDescription } | undefined
+  /** What would be done again, in words. */
+  readonly repeated?: string | undefined
   readonly acceptDuplicates: boolean
   readonly acceptLoss: number | null
   readonly drop: readonly string[]
@@ -41,6 +48,8 @@ export interface OperatorFacts {
   readonly scope?: string
   /** Sinks: base64 of `scope()` at the other parallelisms the job has run with; a scope among them is not a changed one. */
   readonly formerScopes?: readonly string[]
+  /** Sinks. */
+  readonly isWriterStatePortable?: boolean
 }
 
 export type PreflightDecision = { readonly kind: 'start' } | { readonly kind: 'already-finished' } | Refusal
@@ -54,7 +63,10 @@ export interface Refusal {
 
 export function decidePreflight(facts: PreflightFacts): PreflightDecision {
   const { newest } = facts
-  if (newest === undefined) return facts.restore === 'latest' || facts.restore === 'none' ? START : noSuch(facts)
+  if (newest === undefined) {
+    if (facts.restore === 'savepoint') return savepointRefusal(facts) ?? operatorRefusal(facts, newest) ?? START
+    return facts.restore === 'latest' || facts.restore === 'none' ? START : noSuch(facts)
+  }
   if (newest.job !== facts.job)
     return refuse(
       'SLUICE_STORE_OF_OTHER_JOB',
@@ -71,7 +83,13 @@ export function decidePreflight(facts: PreflightFacts): PreflightDecision {
         `or begin anew with --restore none --accept-duplicates`,
     )
   }
-  return restoreRefusal(facts, newest) ?? operatorRefusal(facts, newest) ?? START
+  return (
+    pendingRefusal(facts, newest) ??
+    restoreRefusal(facts, newest) ??
+    savepointRefusal(facts) ??
+    operatorRefusal(facts, newest) ??
+    START
+  )
 }
 
 const START: PreflightDecision = { kind: 'start' }
@@ -97,6 +115,43 @@ function noSuch(facts: PreflightFacts): PreflightDecision {
   )
 }
 
+/** The run before ended between its start and the entry that would have carried out what it was told: nobody knows what is wanted now. */
+function pendingRefusal({ job, restore }: PreflightFacts, newest: LogEntry): Refusal | undefined {
+  const { restoring } = newest
+  if (restoring === undefined || restore !== 'latest') return undefined
+  const checkpoint = newest.retained.at(-1)?.checkpoint
+  const instead = checkpoint === undefined ? 'begin anew with --restore none' : `go on with --restore ${checkpoint}`
+  return refuse(
+    'SLUICE_RESTORE_PENDING',
+    `job "${job}" was last run with --restore ${restoreText(restoring)} and ended before that was done; say it again, or ${instead}`,
+  )
+}
+
+function savepointRefusal({ savepoint, operators, drop, manifest }: PreflightFacts): Refusal | undefined {
+  if (savepoint === undefined) return undefined
+  const { uri, description } = savepoint
+  if (description.final) {
+    return refuse(
+      'SLUICE_SAVEPOINT_FINAL',
+      `the savepoint ${uri} is of job "${description.job}" after its input had ended: there is nothing left to run from it`,
+    )
+  }
+  const portable = new Set(operators.filter((one) => one.isWriterStatePortable === true).map((one) => one.operator))
+  const open = manifest?.operators.filter(({ operator, writerState }) => {
+    const isOpen = (writerState?.entries.length ?? 0) > 0
+    return isOpen && !portable.has(operator) && !drop.includes(operator)
+  })
+  const names = [...new Set(open?.map(({ operator }) => operator))]
+  if (names.length === 0) return undefined
+  const sinks = names.map((name) => `"${name}"`).join(', ')
+  return refuse(
+    'SLUICE_SAVEPOINT_OPEN_OUTPUT',
+    `sink ${sinks} had output open at checkpoint ${description.checkpoint} that lies outside the savepoint ${uri}, and may have been ` +
+      `delivered or removed since: give it up with ${names.map((name) => `--drop ${name}`).join(' ')} (this run then does not write ` +
+      'those records), or take a savepoint of the job when its sinks keep nothing open',
+  )
+}
+
 function heldByOther(facts: PreflightFacts, newest: LogEntry): Refusal | undefined {
   if (newest.kind === 'ended' || facts.holderAlive !== true || facts.takeOver) return undefined
   const held = refuse(
@@ -116,22 +171,24 @@ function restoreRefusal(facts: PreflightFacts, newest: LogEntry): Refusal | unde
     return refuse('SLUICE_LOSS_NOT_DUE', `--accept-loss ${facts.acceptLoss}: no commit of that checkpoint is due`)
   }
   if (facts.restore === 'latest' || facts.restore === newestCheckpoint) return undefined
-  if (facts.restore !== 'none' && !newest.retained.some((one) => one.checkpoint === facts.restore)) {
+  if (typeof facts.restore === 'number' && !newest.retained.some((one) => one.checkpoint === facts.restore)) {
     const retained = newest.retained.map((one) => one.checkpoint).join(', ')
     return refuse(
       'SLUICE_CHECKPOINT_UNKNOWN',
-      `job "${facts.job}" has no checkpoint ${facts.restore} any more; retained are ${retained || 'none'}`,
+      `job "${facts.job}" has no checkpoint ${facts.restore}; retained are ${retained || 'none'}`,
     )
   }
-  if (newestCheckpoint === undefined || facts.acceptDuplicates) return undefined
+  const isNewest = facts.savepoint !== undefined && isNewestOf(facts.savepoint.description, newest)
+  if (!goesBack(facts.restore, newestCheckpoint, isNewest) || facts.acceptDuplicates) return undefined
+  const said = facts.savepoint?.uri ?? facts.restore
+  const repeated = facts.repeated ?? 'what became visible since then is written a second time'
   return refuse(
     'SLUICE_DUPLICATES_NOT_ACCEPTED',
-    `--restore ${facts.restore} goes back behind checkpoint ${newestCheckpoint}: what became visible since then is written a second time. ` +
-      'Say --accept-duplicates to accept that',
+    `--restore ${said} goes back behind checkpoint ${newestCheckpoint}: ${repeated}. Say --accept-duplicates to accept that`,
   )
 }
 
-function operatorRefusal(facts: PreflightFacts, newest: LogEntry): Refusal | undefined {
+function operatorRefusal(facts: PreflightFacts, newest: LogEntry | undefined): Refusal | undefined {
   const now = new Map(facts.operators.map((one) => [one.operator, one]))
   const problems: Problem[] = []
   const { manifest, maxParallelism } = facts
@@ -212,12 +269,13 @@ function stateProblems(operator: string, { what, held = {}, now = {} }: StateFac
 /** A sink that is gone or writes elsewhere now could neither commit what is due nor abort what is left, drop list or not. */
 function sinkProblems(
   facts: PreflightFacts,
-  newest: LogEntry,
+  newest: LogEntry | undefined,
   now: ReadonlyMap<string, OperatorFacts>,
 ): readonly Problem[] {
+  if (newest === undefined) return []
   const problems: Problem[] = []
-  for (const sink of dueSinksOf(facts, newest)) {
-    if (now.get(sink)?.kind === 'sink') continue
+  const gone = [...dueSinksOf(facts, newest)].filter((sink) => now.get(sink)?.kind !== 'sink')
+  for (const sink of gone) {
     problems.push(
       problem(
         'SLUICE_SINK_GONE',
@@ -228,6 +286,8 @@ function sinkProblems(
   for (const { operator, generation, scope } of newest.unclean) {
     const mine = now.get(operator)
     if (mine?.scope === undefined) {
+      // It is said already.
+      if (gone.includes(operator)) continue
       problems.push(
         problem(
           'SLUICE_SINK_GONE',

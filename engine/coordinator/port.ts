@@ -18,7 +18,7 @@ import { keysOf, type Retained } from './retained.ts'
 import type { RunFigures } from './run-figures.ts'
 
 /** Manifests up to this size ride in the log entry: one durable write less per checkpoint. */
-const INLINE_LIMIT_BYTES = 8 * 1024
+export const INLINE_LIMIT_BYTES = 8 * 1024
 /** A store that is silent for so long has not taken the manifest: the checkpoint does not complete. */
 const PUT_SILENCE_MS = 60_000
 

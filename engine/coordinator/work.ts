@@ -103,6 +103,9 @@ async function specOf(
   restored: AttemptSpec['restored'],
 ): Promise<AttemptSpec> {
   const { job, lineage, generation } = started
+  // What was given up is given up once: what we have completed since holds that operator anew.
+  const isOurs = restored !== null && options.entries.isOurs(restored.checkpoint)
+  const dropped = isOurs ? [] : options.dropped
   return {
     names: { job, lineage, generation },
     parallelism: options.parallelism,
@@ -110,8 +113,8 @@ async function specOf(
     baseDirectory: options.baseDirectory,
     checkpoint: options.policy,
     restored,
-    dropped: options.dropped,
-    splits: await shareSplits({ ...options, restored, signal: abort.signal }),
+    dropped,
+    splits: await shareSplits({ ...options, dropped, restored, signal: abort.signal }),
   }
 }
 

@@ -198,7 +198,10 @@ test('what cannot run is refused with 2 and a reason, and leaves nothing behind'
     [['run', QUICKSTART], /setting "field" is missing: give it with --set field=…/],
     [['run', QUICKSTART, ...SETTINGS, '--set', 'feild=x'], /does not know the setting "feild"/],
     [['run', QUICKSTART, '--set', 'field'], /write it as --set name=value/],
-    [['run', QUICKSTART, '--restore', 'first'], /--restore first: give the number of a checkpoint, latest or none/],
+    [
+      ['run', QUICKSTART, '--restore', 'first'],
+      /there is no savepoint at first .*the number of a checkpoint, latest or none/,
+    ],
     [['run', QUICKSTART, ...SETTINGS, '--set', 'input=none/*'], /--set input is given twice/],
     [
       ['run', QUICKSTART, '--set', 'input=none/*', ...SETTINGS.slice(2)],
@@ -263,7 +266,7 @@ test('a job that ends the process itself has not finished: exit 1, and the next 
   )
   const left = await place.sluice('run', 'job.ts', '--set', 'leave=true')
   expect(left.code).toBe(1)
-  expect(left.err).toContain('process.exit(0)')
+  expect(left.err).toContain('ended the process with exit code 0')
   expect((await place.sluice('run', 'job.ts', '--set', 'leave=false')).code).toBe(0)
   expect(place.visible('out')).toEqual(['{"name":"a"}', '{"name":"b"}'])
 })
