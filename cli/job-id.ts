@@ -8,8 +8,7 @@ import { loadJob } from './load-job.ts'
 
 /** @throws TerminalError for what is neither */
 export async function jobIdOf(job: string): Promise<JobId> {
-  const isFile = /\.[cm]?[jt]s$/.test(job) && existsSync(job)
-  if (isFile) return parseJobId((await loadJob(job)).definition.id)
+  if (isJobFile(job)) return parseJobId((await loadJob(job)).definition.id)
   // No id holds one.
   if (/[/\\]/.test(job)) {
     throw new TerminalError(`there is no job file ${resolve(job)}; name a job by its id or its job file`, {
@@ -17,4 +16,8 @@ export async function jobIdOf(job: string): Promise<JobId> {
     })
   }
   return parseJobId(job)
+}
+
+export function isJobFile(job: string): boolean {
+  return /\.[cm]?[jt]s$/.test(job) && existsSync(job)
 }

@@ -24,12 +24,28 @@ type Answer =
 /** @returns the exit code */
 export async function verify(subject: string, checkpoint: string | undefined, flags: VerifyFlags): Promise<number> {
   const isOfPlace = isPlace(subject)
-  const answers = isOfPlace ? [await ofSavepoint(subject)] : await ofJob(subject, checkpoint, flags)
-  const of = isOfPlace ? { savepoint: subject } : { job: await jobIdOf(subject) }
-  process.stdout.write(
-    flags.json === true ? `${JSON.stringify({ ...of, checkpoints: answers })}\n` : answers.map(textOf).join(''),
+  const { answers, problem } = await lookedAt(() =>
+    isOfPlace ? ofSavepoint(subject).then((one) => [one]) : ofJob(subject, checkpoint, flags),
   )
-  return answers.some(({ state }) => state === 'damaged') ? 1 : 0
+  const of = isOfPlace ? { savepoint: subject } : { job: await jobIdOf(subject) }
+  const text = [...(problem === null ? [] : [`damaged: ${problem}\n`]), ...answers.map(textOf)].join('')
+  process.stdout.write(flags.json === true ? `${JSON.stringify({ ...of, problem, checkpoints: answers })}\n` : text)
+  return problem !== null || answers.some(({ state }) => state === 'damaged') ? 1 : 0
+}
+
+interface LookedAt {
+  readonly answers: readonly Answer[]
+  /** What is damaged before any checkpoint is found: the log, or the description of a savepoint. */
+  readonly problem: string | null
+}
+
+async function lookedAt(look: () => Promise<readonly Answer[]>): Promise<LookedAt> {
+  try {
+    return { answers: await look(), problem: null }
+  } catch (error) {
+    if (error instanceof CorruptCheckpointError) return { answers: [], problem: error.message }
+    throw error
+  }
 }
 
 async function ofJob(job: string, checkpoint: string | undefined, flags: VerifyFlags): Promise<readonly Answer[]> {

@@ -20,6 +20,7 @@ export const declareCheckpoints: Declare = (program, end) => {
   const group = program
     .command('checkpoints')
     .description('look at the checkpoints of a job, check them, copy one elsewhere')
+    .helpCommand(false)
     .addHelpText('after', EXAMPLES)
   declareReading(group, end)
   group

@@ -9,6 +9,7 @@ import type { Manifest } from './manifest.ts'
 import type { Restoring } from './restore-choice.ts'
 
 export type EntryKind = 'started' | 'completed' | 'committed' | 'alive' | 'ended'
+/** How a job ended. All but FINISHED and FAILED by somebody's will; FAILED with a reason. */
 export type EndState = 'FINISHED' | 'STOPPED' | 'CANCELED' | 'FAILED'
 
 /** What the process was doing when it appended an entry that is no ending. */
@@ -31,6 +32,8 @@ export type RetainedCheckpoint = {
   readonly final: boolean
   /** Wall clock, for people. */
   readonly at: number
+  /** The same, of its trigger: what sources gave before is in it. Left out by older releases. */
+  readonly triggeredAt?: number
 } & ({ readonly inline: Manifest } | { readonly key: Key; readonly sizeBytes: number; readonly sha256: string })
 
 /** What a sink of some generation may have left behind outside and nobody has cleanly aborted yet. */

@@ -53,6 +53,10 @@ export class Entries {
     this.#isStopping ||= phase === 'stopping'
   }
 
+  get phase(): Phase {
+    return this.#isStopping ? 'stopping' : this.#phase
+  }
+
   failed(generation: number, message: string): void {
     const failure = { at: this.#runtime.clock.now(), generation, message: message.slice(0, 2_000) }
     this.#failures = [...this.#failures, failure].slice(-FAILURES_KEPT)
@@ -97,7 +101,7 @@ export class Entries {
       parallelism: facts.parallelism,
       restarts,
       failures: this.#failures,
-      phase: this.#phaseNow(),
+      phase: this.phase,
       ...(this.#rolledBack || facts.restoring === undefined ? {} : { restoring: facts.restoring }),
     }
   }
@@ -114,7 +118,7 @@ export class Entries {
       at: this.#runtime.clock.now(),
       unclean: newest.unclean.flatMap((scope) => uncleanFrom(scope, this.#cleanBelow)),
       failures: this.#failures,
-      phase: this.#phaseNow(),
+      phase: this.phase,
     }
   }
 
@@ -142,10 +146,6 @@ export class Entries {
 
   ended(seq: number, newest: LogEntry, state: EndState, reason: string | undefined): LogEntry {
     return this.extend(seq, newest, { kind: 'ended', end: reason === undefined ? { state } : { state, reason } })
-  }
-
-  #phaseNow(): Phase {
-    return this.#isStopping ? 'stopping' : this.#phase
   }
 }
 

@@ -14,6 +14,7 @@ import type { CommitEnvironment, SinkCommitter } from './committing.ts'
 import type { Entries } from './entries.ts'
 import type { JobLog } from './job-log.ts'
 import type { Pulse } from './pulse.ts'
+import type { RunFigures } from './run-figures.ts'
 import type { Savepoint } from './savepoint.ts'
 
 export interface GenerationOptions {
@@ -43,6 +44,7 @@ export interface GenerationOptions {
   readonly requests: CheckpointRequests
   readonly entries: Entries
   readonly pulse: Pulse
+  readonly figures: RunFigures
   /** Somebody appended between preflight and start. @throws TerminalError when what is there now does not allow this run */
   recheck(started: LogEntry): Promise<void>
   onCompleted(manifest: Manifest, times: CheckpointTimes): void

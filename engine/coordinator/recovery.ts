@@ -17,6 +17,7 @@ import { importSavepoint, retainedOf } from './import-savepoint.ts'
 import type { JobLog } from './job-log.ts'
 import { Leftovers } from './leftovers.ts'
 import { Retained, type Completed } from './retained.ts'
+import type { RunFigures } from './run-figures.ts'
 import type { Savepoint } from './savepoint.ts'
 import { sweepDebris } from './sweeping.ts'
 
@@ -31,6 +32,7 @@ export interface RecoveryOptions {
   readonly commitEnvironment: CommitEnvironment
   readonly requests: CheckpointRequests
   readonly sinkChores: Chores
+  readonly figures: RunFigures
   /** What is restored, when the choice is a savepoint. */
   readonly savepoint: Savepoint | undefined
   readonly dropped: readonly string[]
@@ -46,12 +48,13 @@ export interface Recovered {
 
 /** @throws TerminalError when a commit is lost; FencedError; InDoubtError; CorruptCheckpointError */
 export async function recover(options: RecoveryOptions): Promise<Recovered> {
-  const { job, store, runtime, started, sinks } = options
+  const { job, store, runtime, started, sinks, figures } = options
   const completed = await loadRetained(options)
   const retained = new Retained(store, completed)
+  figures.found(started, completed)
   const recovery = new Recovery(options, completed, {
     retained,
-    leftovers: new Leftovers({ job, runtime, sinks, retained }),
+    leftovers: new Leftovers({ job, runtime, sinks, retained, onAborted: (count) => figures.aborted(count) }),
   })
   for (const step of recoverySteps(started, options.entries.restore)) await recovery.execute(step)
   return recovery.recovered
@@ -74,7 +77,7 @@ class Recovery {
   }
 
   async execute(step: RecoveryStep): Promise<void> {
-    const { log, started, sinks, sinkChores, commitEnvironment } = this.#options
+    const { log, started, sinks, sinkChores, commitEnvironment, figures } = this.#options
     switch (step.kind) {
       case 'commit': {
         const manifest = this.#manifests.get(step.checkpoint)
@@ -100,10 +103,12 @@ class Recovery {
         return this.#sweep()
       case 'append-ended':
         this.recovered = { ...this.recovered, isOver: true }
+        figures.restored(this.recovered.retained.newest)
         return
       case 'restore':
         if (step.checkpoint !== null)
           this.recovered = { ...this.recovered, restored: this.#manifestOf(step.checkpoint) }
+        figures.restored(this.recovered.restored)
         return
       case 'run':
         return
@@ -113,7 +118,7 @@ class Recovery {
   }
 
   async #appendCommitted(step: Extract<RecoveryStep, { kind: 'append-committed' }>): Promise<void> {
-    const { log, entries, requests, started } = this.#options
+    const { log, entries, requests, started, figures } = this.#options
     const isKept = (one: { readonly checkpoint: number }): boolean => step.retained.includes(one.checkpoint)
     await log.append((seq, newest) => {
       const before = newest ?? started
@@ -126,6 +131,7 @@ class Recovery {
       [...this.#manifests.keys()].filter((checkpoint) => !step.retained.includes(checkpoint)),
     )
     requests.committed(step.through)
+    figures.committed(step.through)
   }
 
   /** The entry is what decides (C5): before it the job is where it was, and behind it a restart goes on from what was imported. */

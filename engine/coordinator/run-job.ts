@@ -22,6 +22,7 @@ import {
 import { isDeliveryOnly } from '../checkpoint/recovery.ts'
 import { DEFAULT_RESTART_STRATEGY } from '../checkpoint/restart.ts'
 import { DEFAULT_CHECKPOINT_POLICY } from '../checkpoint/trigger.ts'
+import { jobStateOf } from '../checkpoint/job-state.ts'
 import type { HolderIdentity, LogEntry } from '../checkpoint/log-entry.ts'
 import type { Manifest } from '../checkpoint/manifest.ts'
 import { repetitionText, type Repetition } from '../checkpoint/repetition.ts'
@@ -37,8 +38,10 @@ import { committablesByOperator } from './committing.ts'
 import { Entries } from './entries.ts'
 import { JobLog } from './job-log.ts'
 import { probeStore } from './probe.ts'
+import { ProgressReporter, type Progress } from './progress.ts'
 import { loadManifest } from './recovery.ts'
 import { Restoration, type Restore } from './restoration.ts'
+import { RunFigures } from './run-figures.ts'
 import { runSession, type SessionEnd } from './session.ts'
 
 /** What a run needs, and what it was told. */
@@ -74,6 +77,8 @@ export interface RunOptions {
   readonly requests?: CheckpointRequests
   /** In order, as it happens; must not throw. */
   onEvent?(event: RunEvent): void
+  /** How often `progress` is told to `onEvent`; 0: never. Default 1,000. */
+  readonly progressEveryMs?: number
 }
 
 /** What a run tells while it goes on. */
@@ -89,6 +94,8 @@ export type RunEvent =
   | { readonly kind: 'running'; readonly generation: number; readonly restored: number | null }
   | ({ readonly kind: 'completed'; readonly checkpoint: number; readonly manifest: Manifest } & CheckpointTimes)
   | { readonly kind: 'restarting'; readonly restarts: number; readonly delayMs: number; readonly failure: unknown }
+  /** Once in a while, and once more at the end, before the run says how it ended. */
+  | { readonly kind: 'progress'; readonly progress: Progress }
 
 /** How a run ended, when it was not refused. */
 export type RunEnd = SessionEnd | { readonly state: 'ALREADY_FINISHED' }
@@ -97,6 +104,7 @@ export type RunEnd = SessionEnd | { readonly state: 'ALREADY_FINISHED' }
 const WATCH_MS = 5_000
 const WATCH_PAUSE_MS = 250
 const DEFAULT_RETAINED = 3
+const PROGRESS_EVERY_MS = 1_000
 
 /**
  * @throws TerminalError the job is refused (nothing was written, nobody was fenced); FencedError another run holds the job;
@@ -126,6 +134,8 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
   const requests = options.requests ?? new CheckpointRequests()
   using _closed = { [Symbol.dispose]: () => requests.close('the run is over') }
   await using host = options.createHost?.(built) ?? new LocalHost(built.graph, runtime)
+  const figures = new RunFigures(built.graph, runtime.clock)
+  await using _progress = reportProgress(options, { log, entries, figures })
   const end = await runSession({
     job,
     graph: built.graph,
@@ -145,17 +155,42 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
     stopSignal: options.stopSignal,
     cancelSignal: options.cancelSignal ?? new AbortController().signal,
     requests,
+    figures,
     recheck: (started) => recheck(asked, built, started),
     onCompleted: (manifest, times) =>
       options.onEvent?.({ kind: 'completed', checkpoint: manifest.checkpoint, manifest, ...times }),
     onRunning: (generation, restored) => options.onEvent?.({ kind: 'running', generation, restored }),
-    onRestart: (failure, delayMs, restarts) => options.onEvent?.({ kind: 'restarting', restarts, delayMs, failure }),
+    onRestart: (failure, delayMs, restarts) => {
+      figures.restarted()
+      options.onEvent?.({ kind: 'restarting', restarts, delayMs, failure })
+    },
   })
   await log.append((seq, newest) => {
     assert(newest !== undefined, () => 'the log is empty at the end of a run')
     return entries.ended(seq, newest, end.state, end.state === 'FAILED' ? end.reason : undefined)
   })
   return end
+}
+
+/** Only to somebody who listens. */
+function reportProgress(
+  options: RunOptions,
+  { log, entries, figures }: { readonly log: JobLog; readonly entries: Entries; readonly figures: RunFigures },
+): ProgressReporter {
+  return new ProgressReporter({
+    runtime: options.runtime,
+    everyMs: options.onEvent === undefined ? 0 : (options.progressEveryMs ?? PROGRESS_EVERY_MS),
+    read: () => {
+      const { newest } = log
+      const { phase } = entries
+      const facts =
+        newest?.kind === 'ended'
+          ? newest
+          : { kind: 'alive' as const, phase, restarts: 0, retained: newest?.retained ?? [] }
+      return { state: jobStateOf(facts), generation: newest?.generation ?? 0, ...figures.read() }
+    },
+    tell: (progress) => options.onEvent?.({ kind: 'progress', progress }),
+  })
 }
 
 function reportSettings(

@@ -2,7 +2,7 @@
  * The attempt of a recovered generation: has its tasks opened, connects them with the coordinator's decisions, and lets go of them in the
  * end.
  */
-import { assert, messageOf, RetryableError, TaskFailure, type Runtime } from '../api/index.ts'
+import { assert, messageOf, RetryableError, TaskFailure, type CheckpointStore, type Runtime } from '../api/index.ts'
 import { taskGraphOf } from '../graph/task-graph.ts'
 import type { AttemptSpec, HostPort, TaskGroup, TaskHost } from '../task/host.ts'
 import type { ToTask } from '../task/messages.ts'
@@ -26,7 +26,7 @@ export async function work(
   scope: GenerationScope,
   { retained, leftovers, restored }: Recovered,
 ): Promise<AttemptEnd> {
-  const { runtime, store, job, log, graph, requests, policy } = options
+  const { runtime, store, job, log, graph, requests, policy, figures } = options
   const { started, abort } = scope
   const { lineage, generation } = started
   const blobs = new Blobs(store, job, generation, runtime)
@@ -63,17 +63,14 @@ export async function work(
         return spec
       },
       port: {
-        store: {
-          putBlob: (operator, bytes) => blobs.put(operator, bytes),
-          announceBlob: (operator) => blobs.announce(operator),
-          getBlob: (reference) => getBlob(store, reference),
-        },
+        store: blobPort(blobs, store),
         send: (task, message) => {
           if (message.kind === 'failed') failed.reject(message.error)
           discovery.hear(task, message)
           const event = collection.take(task, message)
           if (event !== undefined) attempt.post(event)
         },
+        figures: figures.tasks,
         signal: abort.signal,
       },
     })
@@ -89,6 +86,14 @@ export async function work(
   } finally {
     await discovery[Symbol.asyncDispose]()
     if (tasks !== undefined) await disposeInTime(tasks, runtime)
+  }
+}
+
+function blobPort(blobs: Blobs, store: CheckpointStore): HostPort['store'] {
+  return {
+    putBlob: (operator, bytes) => blobs.put(operator, bytes),
+    announceBlob: (operator) => blobs.announce(operator),
+    getBlob: (reference) => getBlob(store, reference),
   }
 }
 

@@ -47,6 +47,9 @@ export function runWorker(options: WorkerOptions): void {
   void new Worker(options)
 }
 
+/** Figures are told with every so-manieth heartbeat: about once a second. */
+const BEATS_PER_FIGURES = 4
+
 class Worker {
   readonly #options: WorkerOptions
   readonly #control: Control<FromWorker, AskCoordinator, ToWorker, AskWorker>
@@ -116,8 +119,11 @@ class Worker {
       graph: loaded.graph,
       runtime: this.#runtime,
       blobs,
-      fromTask: (task, message) =>
-        this.#control.tell({ kind: 'from-task', nonce, task, message: plainFromTask(message) }),
+      fromTask: (task, message) => {
+        // What a checkpoint holds has been counted when it completes, also where this process dies before its next heartbeat.
+        if (message.kind === 'acknowledged') this.#tellFigures()
+        this.#control.tell({ kind: 'from-task', nonce, task, message: plainFromTask(message) })
+      },
       lost: (error) => this.#control.tell({ kind: 'broken', nonce, error: plainError(error) }),
     })
     return { address: this.#attempt.address }
@@ -131,6 +137,7 @@ class Worker {
     try {
       await attempt[Symbol.asyncDispose]()
     } finally {
+      this.#tellFigures()
       this.#attempt = undefined
     }
   }
@@ -142,10 +149,18 @@ class Worker {
   }
 
   async #beat(heartbeatMs: number): Promise<void> {
-    while (!this.#control.isClosed) {
+    for (let beat = 1; !this.#control.isClosed; beat += 1) {
       this.#control.tell({ kind: 'heartbeat' })
+      if (beat % BEATS_PER_FIGURES === 0) this.#tellFigures()
       await this.#runtime.timers.sleep(heartbeatMs)
     }
+  }
+
+  #tellFigures(): void {
+    const attempt = this.#attempt
+    const changes = attempt?.takeFigures() ?? []
+    if (attempt !== undefined && changes.length > 0)
+      this.#control.tell({ kind: 'figures', nonce: attempt.nonce, changes })
   }
 
   #logger(): Logger {

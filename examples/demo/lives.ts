@@ -9,7 +9,7 @@ import type { DemoEvent, LifeEnd } from './demo-event.ts'
 import type { Options } from './options.ts'
 import type { ReaderReport } from './reader-line.ts'
 import { ReaderProcess } from './reader-process.ts'
-import { sabotage } from './saboteur.ts'
+import { isPossible, sabotage, type Sabotage } from './saboteur.ts'
 import type { Shop } from './shop.ts'
 
 export const INTERVAL_MS = 250
@@ -22,8 +22,11 @@ const EARLY_SHARE = 0.25
 /** A life is killed so long after its first new output, as a part of the time that a life has on average. */
 const SHORTEST = 0.1
 const LONGEST = 1.4
-const NOTHING_SEEN_MS = 30_000
-const BETWEEN_TRIES_MS = 7
+const PATIENCE_MS = 60_000
+const BETWEEN_TRIES_MS = 2
+/** Parts of the orders that are left when the life begins in which it is done. */
+const BEFORE_SABOTAGE = 0.1
+const UNTIL_SABOTAGE = 0.7
 
 export interface Stage {
   readonly directory: string
@@ -35,7 +38,7 @@ export interface Stage {
   readonly signal: AbortSignal
 }
 
-/** The job did not do what it was expected to do. */
+/** Something did not do what it was expected to do: the demo cannot go on. */
 export class JobProblem extends Error {
   override readonly name = 'JobProblem'
 }
@@ -47,6 +50,7 @@ export class Lives implements Disposable {
   /** From the start of the newest life to its first new output. */
   #recoveryMs = 0
   #spawnedAtMs = 0
+  #isRunning = false
   #hasSeenNew = false
   #wrongs = 0
   #isSabotaged = false
@@ -68,15 +72,15 @@ export class Lives implements Disposable {
     const closed = shop.open(signal)
     closed.catch(() => undefined)
     for (let life = 1; life <= options.kills; life += 1) {
-      shop.allow(life / (options.kills + 1))
-      await this.#live({ follow: true, life }, (job) => this.#killed(job))
+      await this.#live({ follow: true, livesToCome: options.kills + 1 - life }, (job) => this.#killed(job))
     }
-    shop.allow(1)
-    await this.#live({ follow: true, life: options.kills + 1 }, async (job) => {
+    await this.#live({ follow: true, livesToCome: 0 }, async (job) => {
       await closed
+      // Before that nobody listens to signals yet: it would be a crash.
+      await this.#until(job, () => this.#isRunning, 'the job to run')
       return await this.#ended(job, 'stopped', 'SIGTERM')
     })
-    await this.#live({ follow: false, life: options.kills + 2 }, (job) => this.#ended(job, 'finished'))
+    await this.#live({ follow: false, livesToCome: 0 }, (job) => this.#ended(job, 'finished'))
     if (options.sabotage !== undefined && !this.#isSabotaged) {
       throw new JobProblem(`there was no moment for --sabotage ${options.sabotage}; try more --records`)
     }
@@ -85,6 +89,7 @@ export class Lives implements Disposable {
 
   #hear(event: DemoEvent): void {
     if (event.kind === 'wrong') this.#wrongs += 1
+    if (event.kind === 'running') this.#isRunning = true
     if (event.kind === 'seen' && !this.#hasSeenNew) {
       this.#hasSeenNew = true
       this.#recoveryMs = event.atMs - this.#spawnedAtMs
@@ -94,10 +99,11 @@ export class Lives implements Disposable {
   }
 
   async #live(
-    { follow, life }: { readonly follow: boolean; readonly life: number },
+    { follow, livesToCome }: { readonly follow: boolean; readonly livesToCome: number },
     act: (job: RunningJob) => Promise<LifeEnd>,
   ): Promise<void> {
-    const { directory, options, signal } = this.#stage
+    const { directory, options, shop, signal } = this.#stage
+    this.#isRunning = false
     this.#hasSeenNew = false
     this.#spawnedAtMs = now()
     this.#hear({ kind: 'spawned', atMs: this.#spawnedAtMs })
@@ -107,7 +113,12 @@ export class Lives implements Disposable {
     signal.addEventListener('abort', kill)
     try {
       signal.throwIfAborted()
-      if (follow && life > options.kills / 2 && !this.#isSabotaged) await this.#sabotage(job)
+      const isHalfOver = livesToCome <= options.kills / 2
+      if (follow && isHalfOver && options.sabotage !== undefined && !this.#isSabotaged) {
+        await this.#sabotage(job, options.sabotage)
+      }
+      // Each life has its portion, so that each has something new to show.
+      shop.allow(1 / (livesToCome + 1))
       const how = await act(job)
       signal.throwIfAborted()
       // What was visible when it ended belongs to this life.
@@ -147,24 +158,27 @@ export class Lives implements Disposable {
     return how
   }
 
-  /** Nothing of the job moves meanwhile. Again and again, until there is something to do it to. */
-  async #sabotage(job: RunningJob): Promise<void> {
-    const { options, directory, signal } = this.#stage
-    const kind = options.sabotage
-    if (kind === undefined) return
+  /** Again and again, until there is something to do it to. Nothing of the job moves meanwhile. */
+  async #sabotage(job: RunningJob, kind: Sabotage): Promise<void> {
+    const { directory, shop, signal } = this.#stage
+    const output = join(directory, OUTPUT)
+    shop.allow(BEFORE_SABOTAGE)
     await this.#firstOutput(job)
-    const giveUpAtMs = now() + NOTHING_SEEN_MS
+    // Orders go on coming in.
+    shop.allow(UNTIL_SABOTAGE)
+    const giveUpAtMs = now() + PATIENCE_MS
     while (!this.#isSabotaged && now() < giveUpAtMs) {
+      await pause(BETWEEN_TRIES_MS, undefined, { signal })
+      if (!isPossible(kind, output)) continue
       job.signal('SIGSTOP')
       await this.#reader.look()
       const wrongs = this.#wrongs
-      const text = sabotage(kind, join(directory, OUTPUT))
+      const text = sabotage(kind, output)
       if (text !== undefined && kind !== 'early') this.#sabotaged(text)
       await this.#reader.look()
       // Its checkpoint may have completed just before: then it was not early.
       if (text !== undefined && kind === 'early' && this.#wrongs > wrongs) this.#sabotaged(text)
       job.signal('SIGCONT')
-      await pause(BETWEEN_TRIES_MS, undefined, { signal })
     }
   }
 
@@ -173,14 +187,18 @@ export class Lives implements Disposable {
     this.#hear({ kind: 'sabotaged', atMs: now(), text })
   }
 
-  /** Of this life. */
   async #firstOutput(job: RunningJob): Promise<void> {
-    const end = job.ended.then((ended) => {
-      throw new JobProblem(problemOf(ended, 'killed'))
+    await this.#until(job, () => this.#hasSeenNew, 'the reader to see something new')
+  }
+
+  /** @throws JobProblem when the life ends without, or it takes too long */
+  async #until(job: RunningJob, fact: () => boolean, what: string): Promise<void> {
+    const end = job.ended.then(({ code, signal, errors }) => {
+      throw new JobProblem(`the job ended with ${code ?? signal} while ${what} was waited for\n${errors.trimEnd()}`)
     })
-    const seen = new Promise<void>((resolve) => {
+    const happened = new Promise<void>((resolve) => {
       const look = (): void => {
-        if (!this.#hasSeenNew) return
+        if (!fact()) return
         this.#listeners.delete(look)
         resolve()
       }
@@ -188,11 +206,11 @@ export class Lives implements Disposable {
       look()
     })
     const timeout = new AbortController()
-    const late = pause(NOTHING_SEEN_MS, undefined, { signal: timeout.signal }).then(() => {
-      throw new JobProblem(`the reader saw nothing new within ${NOTHING_SEEN_MS / 1_000} s of a start`)
+    const late = pause(PATIENCE_MS, undefined, { signal: timeout.signal }).then(() => {
+      throw new JobProblem(`waited ${PATIENCE_MS / 1_000} s for ${what}`)
     })
     for (const one of [end, late]) one.catch(() => undefined)
-    await Promise.race([seen, end, late])
+    await Promise.race([happened, end, late])
     timeout.abort()
   }
 }

@@ -4,7 +4,7 @@
  */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { INPUT, OUTPUT } from './lives.ts'
+import { INPUT, JobProblem, OUTPUT } from './lives.ts'
 import { SINKS, type SinkName } from './reader.ts'
 
 export interface Proof {
@@ -97,9 +97,11 @@ FROM paid FULL JOIN last USING (customer)`,
   },
 ]
 
-/** `directory`: in which the job ran. */
+/** `directory`: in which the job ran. @throws JobProblem where DuckDB has no library for this machine */
 export async function prove(directory: string): Promise<Proof> {
-  const { DuckDBInstance, version } = await import('@duckdb/node-api')
+  const { DuckDBInstance, version } = await import('@duckdb/node-api').catch((cause: unknown) => {
+    throw new JobProblem(`nothing is proven, DuckDB cannot be loaded here: ${String(cause)}`)
+  })
   const database = await DuckDBInstance.create(':memory:')
   const connection = await database.connect()
   try {

@@ -1,7 +1,7 @@
 /**
  * Goes behind the job's back, so that it can be seen that the checks would find it: each kind is what one of them is there for.
  */
-import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SHOWN_LENGTH } from './reader.ts'
 
@@ -15,6 +15,11 @@ export const SABOTAGES = {
 } as const
 
 export type Sabotage = keyof typeof SABOTAGES
+
+/** Is there something to do it to, at a glance? */
+export function isPossible(kind: Sabotage, output: string): boolean {
+  return kind !== 'early' || hiddenWithContent(join(output, 'enriched')) !== undefined
+}
 
 /** What was done; undefined: nothing is there yet to do it to. */
 export function sabotage(kind: Sabotage, output: string): string | undefined {
@@ -77,19 +82,20 @@ function vanish(directory: string): string | undefined {
 
 /** As far as it is written; what the job does with it later replaces it. */
 function makeVisible(directory: string): string | undefined {
-  for (const name of readdirSync(directory)) {
-    const hidden = /^\.(.+)\.part$/.exec(name)?.[1]
-    if (hidden === undefined) continue
-    const text = readFileSync(join(directory, name), 'utf8')
-    const [job = '', lineage = '', ...rest] = hidden.split('--')
-    const visible = `part-${[...rest, job, lineage].join('--')}.ndjson`
-    const whole = text.slice(0, text.lastIndexOf('\n') + 1)
-    if (whole === '') continue
-    writeFileSync(join(directory, '.early'), whole)
-    renameSync(join(directory, '.early'), join(directory, visible))
-    return visible
-  }
-  return undefined
+  const name = hiddenWithContent(directory)
+  if (name === undefined) return undefined
+  const text = readFileSync(join(directory, name), 'utf8')
+  const [job = '', lineage = '', ...rest] = name.slice('.'.length, -'.part'.length).split('--')
+  const visible = `part-${[...rest, job, lineage].join('--')}.ndjson`
+  writeFileSync(join(directory, '.early'), text.slice(0, text.lastIndexOf('\n') + 1))
+  renameSync(join(directory, '.early'), join(directory, visible))
+  return visible
+}
+
+function hiddenWithContent(directory: string): string | undefined {
+  return readdirSync(directory).find(
+    (name) => /^\..+\.part$/.test(name) && (statSync(join(directory, name), { throwIfNoEntry: false })?.size ?? 0) > 0,
+  )
 }
 
 function newestVisible(directory: string): string | undefined {

@@ -37,9 +37,9 @@ export class Shop {
     return this.#written
   }
 
-  /** It may go on until this share of its orders is written, 0 to 1. */
-  allow(share: number): void {
-    this.#allowed = Math.ceil(share * this.#plan.records)
+  /** It may go on until this part of what is left has been written, 0 to 1. */
+  allow(part: number): void {
+    this.#allowed = this.#written + Math.ceil(part * (this.#plan.records - this.#written))
   }
 
   /** Resolves when it has closed: all orders are in the file. @throws the signal's reason */
@@ -52,7 +52,7 @@ export class Shop {
       await pause(PAUSE_MS, undefined, { signal })
       const nowMs = performance.now()
       // What it could not write while it had to wait is not made up for.
-      due = Math.min(due + (nowMs - lastAtMs) * perMs, this.#allowed - this.#written, records - this.#written)
+      due = Math.min(due + (nowMs - lastAtMs) * perMs, this.#allowed - this.#written)
       lastAtMs = nowMs
       let text = ''
       for (; due >= 1; due -= 1) {

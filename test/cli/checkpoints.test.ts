@@ -1,5 +1,5 @@
 /** `sluice checkpoints list`, `show`, `verify` and `diff` as a shell sees them, on checkpoints that real runs have made. */
-import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
@@ -164,6 +164,14 @@ test('verify reads all of it: sound is 0, and what is damaged is named with exit
   })
   expect(checkpoints[0]?.state).toBe('sound')
   expect((await place.sluice('checkpoints', 'verify', 'history', '1')).code).toBe(0)
+  const log = join(place.directory, '.sluice/history/log')
+  const newest = join(log, readdirSync(log).toSorted().at(-1) ?? '')
+  truncateSync(newest, readFileSync(newest).length - 1)
+  const damagedLog = await place.sluice('checkpoints', 'verify', 'history')
+  expect(damagedLog).toMatchObject({
+    code: 1,
+    out: expect.stringMatching(/^damaged: log entry history\/log\/\d+ has \d+ bytes, \d+ were written/),
+  })
 })
 
 test('diff tells what moved, what operators came and went, and which blobs are shared', async () => {

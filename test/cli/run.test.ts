@@ -1,5 +1,6 @@
 /** `sluice run` and `sluice status` as a shell sees them: what is printed where, and the exit codes. */
 import { chmodSync, existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { ENDLESS, QUICKSTART, Workplace } from './command.ts'
@@ -76,15 +77,27 @@ test('status tells the whole shape and nothing else, by id and by job file, and 
     },
     committedThrough: 2,
     alive: false,
+    holder: { pid: expect.any(Number), host: hostname() },
+    at: expect.any(String),
+    visible: { checkpoint: 2, triggeredAt: expect.any(String) },
+    records: { read: { records: 1 }, visible: { counts: 1 } },
+    retained: [
+      { checkpoint: 1, generation: 1, at: expect.any(String), final: false, stateBytes: expect.any(Number) },
+      { checkpoint: 2, generation: 1, at: expect.any(String), final: true, stateBytes: expect.any(Number) },
+    ],
+    due: [],
+    unclean: [],
     restarts: 0,
+    codeIdentity: expect.stringMatching(/^[0-9a-f]{32}$/),
+    settings: { field: 'name', input: 'in.ndjson', output: 'out' },
     failures: [],
   })
   expect(Date.parse(status.lastCompleted.at)).toBeGreaterThan(Date.parse('2020-01-01'))
   expect((await place.sluice('status', QUICKSTART, '--store', 'kept')).out).toMatch(
-    /^quickstart: FINISHED, no process runs it\n/,
+    /^quickstart: FINISHED, no process runs it \(the last one was process \d+ on .*\)\n/,
   )
   expect((await place.sluice('status', 'quickstart', '--store', 'kept')).out).toMatch(
-    /setting field: name\n[\s\S]*code: [0-9a-f]{32}\n/,
+    / {2}settings {6}field = name\n[\s\S]* {2}code {10}[0-9a-f]{32}\n/,
   )
   const unknown = await place.sluice('status', 'nobody', '--store', 'kept')
   expect(unknown).toMatchObject({ code: 2, err: expect.stringMatching(/knows no job "nobody"/) })

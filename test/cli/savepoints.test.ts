@@ -186,3 +186,40 @@ test('a sink that keeps its output open is told of when copied, and asked about 
   const forked = place.lines(await place.lineage('fork'))
   expect(forked).toEqual(expected(forked[0]?.n ?? 0))
 })
+
+test('without a loss: a sink that closes its output at each checkpoint for a while leaves nothing outside', async () => {
+  using place = new Place()
+  await place.stoppedAfter(4, '--set', 'rolling=when-full')
+  await place.stoppedAfter(8, '--set', 'rolling=each-checkpoint')
+  const copied = await place.sluice('checkpoints', 'copy', JOB, '--to', 'saved', '--json')
+  expect(JSON.parse(copied.out)).toMatchObject({ openSinks: [] })
+  const visible = place.lines(await place.lineage('history')).length
+  const fork = await place.startAs(FORK, 'run', JOB, ...FAST, '--restore', 'saved').ended
+  expect(fork.code).toBe(0)
+  const forked = place.lines(await place.lineage('fork'))
+  expect(forked).toEqual(expected(visible))
+})
+
+test('a job whose newest checkpoint is damaged goes on from a savepoint, in workers too; what cannot be read is said', async () => {
+  using place = new Place()
+  await place.stoppedAfter(4)
+  expect((await place.sluice('checkpoints', 'copy', JOB, '--to', 'saved')).code).toBe(0)
+  await place.stoppedAfter(8)
+  const blobs = join(place.directory, '.sluice/history/blob')
+  for (const name of readdirSync(blobs, { recursive: true, withFileTypes: true })) {
+    if (name.isFile()) writeFileSync(join(name.parentPath, name.name), '')
+  }
+  const refused = await place.sluice('run', JOB, ...FAST)
+  expect(refused).toMatchObject({
+    code: 2,
+    err: expect.stringMatching(/cannot be restored: .*SLUICE_CHECKPOINT_CORRUPT/),
+  })
+  const old = await place.lineage('history')
+  const before = place.lines(old).length
+  const flags = ['--restore', 'saved', '--accept-duplicates', '--workers', '2', '--parallelism', '2']
+  const back = await place.sluice('run', JOB, ...FAST, ...flags)
+  expect(back).toMatchObject({ code: 0, err: expect.stringMatching(/goes back behind checkpoint \d+: /) })
+  const again = place.lines(await place.lineage('history')).toSorted((a, b) => a.n - b.n)
+  expect(again[0]?.n).toBeLessThan(before)
+  expect(again).toEqual(expected(again[0]?.n ?? 0))
+})

@@ -72,6 +72,14 @@ test('a fork goes on from a savepoint as if it had never been interrupted, under
   expect(run.events).toContainEqual({ kind: 'restoring', from: expect.anything(), repeats: undefined })
 })
 
+test('a savepoint is restored at another parallelism as any checkpoint is (C2)', async () => {
+  const world = forkWorld()
+  const run = world.start({ run: { ...restoreOf(origin), parallelism: 3 } })
+  expect((await run.ended()).state).toBe('FINISHED')
+  expect(restoredOf(run)).toBe(1)
+  expect(world.violations(true)).toEqual([])
+})
+
 test('killed at any effect of a restore, a fork never goes on from nothing, and ends exact (C2, C5)', async () => {
   const whole = forkWorld()
   const first = whole.start({ run: restoreOf(origin) })

@@ -2,13 +2,13 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { SABOTAGES, type Sabotage } from '../../examples/demo/saboteur.ts'
 import { Running } from '../cli/command.ts'
 import { until } from '../kills/run.ts'
 
-const SMALL = ['--seed', '3', '--records', '10000', '--kills', '1', '--seconds', '2']
+const SMALL = ['--seed', '3', '--records', '10000', '--kills', '0', '--seconds', '2']
 
 let directory = ''
 let children: ChildProcess[] = []
@@ -22,8 +22,14 @@ afterEach(() => {
 })
 
 function demo(...argv: readonly string[]): Running {
+  return demoOf([], ...argv)
+}
+
+/** `options`: of Node, in all its processes. */
+function demoOf(options: readonly string[], ...argv: readonly string[]): Running {
   const main = ['--conditions=sluice-source', 'examples/demo/main.ts']
-  const env = { ...process.env, TMPDIR: directory }
+  const preload = options.map((one) => (one.startsWith('.') ? resolve(one) : one)).join(' ')
+  const env = { ...process.env, TMPDIR: directory, ...(preload === '' ? {} : { NODE_OPTIONS: preload }) }
   const child = spawn(process.execPath, [...main, ...argv], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   children.push(child)
   return new Running(child)
@@ -65,6 +71,18 @@ describe('what is done behind the back of the job is found', () => {
     expect(leftIn(directory)).toEqual([])
   })
 })
+
+test(
+  'a sink that shows its output before the checkpoint has completed is found (C1)',
+  { timeout: 120_000 },
+  async () => {
+    const { code, out } = await demoOf(['--import', './test/examples/early-commits.mjs'], ...SMALL).ended
+    expect(code).toBe(1)
+    expect(out).toMatch(/is visible with \d+ records, and no completed checkpoint has confirmed it/)
+    // At the end all is as it should be: that alone would prove nothing.
+    expect(out).toMatch(/claims that do not hold: 0/)
+  },
+)
 
 describe('it does not outlive its end:', () => {
   test('interrupted, it ends its processes and removes its files', { timeout: 120_000 }, async () => {

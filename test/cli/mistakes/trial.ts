@@ -187,7 +187,7 @@ function anonymous(answer: string): string {
       .replace(/\b(from checkpoint) \d+/g, '$1 <n>')
       .replace(/"(durationMs|alignedMs)":\d+/g, '"$1":"<ms>"')
       // What is told of a run that is well comes as it comes.
-      .replace(/^(?:checkpoint \d+ completed|\d\d:\d\d:\d\d\.\d{3} INFO ).*\n/gm, '')
+      .replace(/^(?:\{"event":"progress"|read \d+ records?, wrote |[a-z]+ .* · |\d\d:\d\d:\d\d\.\d{3} INFO ).*\n/gm, '')
       .replace(/--[a-z0-9]{12}--/g, '--<lineage>--')
       .replace(/\/log\/\d{12}/g, '/log/<entry>')
       .replace(/\/probe\/[a-z0-9]+/g, '/probe/<name>')
