@@ -21,6 +21,13 @@ export interface HolderIdentity {
   readonly socket: string
   readonly pid: number
   readonly host: string
+  /** How it can be asked for something; left out: it cannot (an older release, or a program that offers no such thing). */
+  readonly control?: HolderControl
+}
+
+export interface HolderControl {
+  /** Path of the unix socket that it listens on for its own user; left out: it has none, and is asked through the store. */
+  readonly socket?: string
 }
 
 /** A completed checkpoint that the log still refers to: its manifest inline or as a blob. */

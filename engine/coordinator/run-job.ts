@@ -58,11 +58,15 @@ export interface RunOptions {
   readonly takeOver?: boolean
   /** Graceful stop: one last checkpoint, all of it committed; the run ends STOPPED. */
   readonly stopSignal: AbortSignal
+  /** All sources end where they are, closing output is put out, the last checkpoint is final; the run ends FINISHED. Not behind a stop. */
+  readonly drainSignal?: AbortSignal
   /** No last checkpoint; the run ends CANCELED. Commits that cannot be made within seconds stay due: the next run delivers them. */
   readonly cancelSignal?: AbortSignal
   /** For checkpoints asked for by hand. */
   readonly requests?: CheckpointRequests
   onEvent?(event: RunEvent): void
+  /** Called once, before anything is written: the log as this run sees it, from now on. */
+  onLog?(log: { readonly newest: LogEntry | undefined }): void
 }
 
 export type RunEvent =
@@ -92,6 +96,7 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
   // Before anything is looked up under it: it is a part of every key.
   const job = parseJobId(definition.id)
   const log = await JobLog.open(store, job, runtime)
+  options.onLog?.(log)
   const reused = log.newest?.settings ?? {}
   const built = buildJob(definition, options.settings, reused)
   reportSettings(options, built.settings, reused)
@@ -120,6 +125,7 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
     baseDirectory: options.baseDirectory,
     dropped: options.drop ?? [],
     stopSignal: options.stopSignal,
+    drainSignal: options.drainSignal ?? new AbortController().signal,
     cancelSignal: options.cancelSignal ?? new AbortController().signal,
     requests,
     recheck: (started) => recheck(options, built, started),

@@ -45,7 +45,7 @@ export interface Strike {
 /** What people ask for, once a process has had so many effects. */
 export interface Ask {
   readonly effect: number
-  readonly what: 'stop' | 'cancel' | 'checkpoint'
+  readonly what: 'stop' | 'drain' | 'cancel' | 'checkpoint'
 }
 
 export interface Rates {
