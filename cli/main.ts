@@ -3,13 +3,23 @@
  */
 import { Command, CommanderError } from 'commander'
 import { EXIT_CODES, type Declare } from './commands/declaration.ts'
+import { declareCancel } from './commands/cancel.ts'
+import { declareCheckpoints } from './commands/checkpoints.ts'
 import { declarePlan } from './commands/plan.ts'
 import { declareRun } from './commands/run.ts'
 import { declareStatus } from './commands/status.ts'
+import { declareStop } from './commands/stop.ts'
 import { packageVersion } from './version.ts'
 
 /** In the order in which the help lists them. */
-const DECLARATIONS: readonly Declare[] = [declareRun, declarePlan, declareStatus]
+const DECLARATIONS: readonly Declare[] = [
+  declareRun,
+  declarePlan,
+  declareStatus,
+  declareStop,
+  declareCancel,
+  declareCheckpoints,
+]
 
 /** @param argv without `node` and the script; resolves with the exit code */
 export async function main(argv: readonly string[]): Promise<number> {

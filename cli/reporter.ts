@@ -4,17 +4,23 @@
  */
 import { codeOf, messageOf, TerminalError, unreachable, type Logger } from '../engine/api/index.ts'
 import { sourcePositionsOf } from '../engine/checkpoint/commit-permit.ts'
+import type { LogEntry } from '../engine/checkpoint/log-entry.ts'
 import type { RunEnd, RunEvent } from '../engine/coordinator/run-job.ts'
 import type { ExitCode } from '../engine/host/exit-code.ts'
 import { jsonLogger } from '../engine/host/json-logger.ts'
 import { textLogger } from '../engine/host/text-logger.ts'
+import type { Verb } from './control/protocol.ts'
 import { refusalFields, refusalText, withCode } from './refusal.ts'
 
 export interface Reporter {
   readonly logger: Logger
   event(event: RunEvent): void
   signal(signal: string): void
+  /** Somebody asks for it, over the socket or through the store. */
+  asked(verb: Verb): void
   ended(end: RunEnd): void
+  /** Another process leads; `newest` is its newest entry. */
+  standingBy(newest: LogEntry): void
   /** Instead of `ended`: refused before it ran (2), held by another or fenced (3), or broken off (1). */
   refused(error: unknown, code: ExitCode): void
 }
@@ -29,6 +35,9 @@ export function jsonReporter(write: (line: string) => void): Reporter {
     logger: jsonLogger(),
     event: (event) => print(eventFields(event)),
     signal: (signal) => print({ event: 'stopping', signal }),
+    asked: (verb) => print({ event: 'asked', verb }),
+    standingBy: ({ generation, holder: { pid, host } }) =>
+      print({ event: 'standing-by', leader: { generation, pid, host } }),
     ended: (end) => print(endFields(end)),
     refused: (error, code) => print(refusalFields(error, code)),
   }
@@ -70,6 +79,13 @@ function eventFields(event: RunEvent): Readonly<Record<string, unknown>> {
   }
 }
 
+const ASKED = {
+  stop: 'asked to stop: stopping with a last checkpoint',
+  drain: 'asked to drain: ending all inputs where they are',
+  cancel: 'asked to cancel: ending without a last checkpoint',
+  checkpoint: 'asked for a checkpoint',
+} as const satisfies Record<Verb, string>
+
 export interface TextOutput {
   readonly isTTY?: boolean
   write(text: string): unknown
@@ -81,6 +97,7 @@ const ERASE_LINE = '\r\u001b[K'
 
 export function textReporter(output: TextOutput, monotonicMs: () => number = () => performance.now()): Reporter {
   let isProgressShown = false
+  let isStandingBy = false
   let shownAtMs = monotonicMs()
   const print = (text: string): void => {
     output.write(`${isProgressShown ? ERASE_LINE : ''}${text}\n`)
@@ -97,8 +114,20 @@ export function textReporter(output: TextOutput, monotonicMs: () => number = () 
   }
   return {
     logger: textLogger({ write: (line) => print(line.replace(/\n$/, '')) }),
-    event: (event) => (event.kind === 'completed' ? progress(textOf(event)) : print(textOf(event))),
-    signal: (signal) => print(`${signal}: stopping with a last checkpoint; once more to exit at once`),
+    event: (event) => {
+      isStandingBy &&= event.kind !== 'running'
+      if (event.kind === 'completed') progress(textOf(event))
+      else print(textOf(event))
+    },
+    signal: (signal) => {
+      const what = isStandingBy ? 'standing by no longer' : 'stopping with a last checkpoint; once more to exit at once'
+      print(`${signal}: ${what}`)
+    },
+    asked: (verb) => print(ASKED[verb]),
+    standingBy: ({ generation, holder: { pid, host } }) => {
+      isStandingBy = true
+      print(`standing by: process ${pid} on ${host} runs the job (generation ${generation})`)
+    },
     ended: (end) => print(endText(end)),
     refused: (error) => print(`${refusalText(error)}${originOf(error)}`),
   }
