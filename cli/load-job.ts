@@ -11,16 +11,24 @@ import type { JobDefinition } from '../engine/graph/define-job.ts'
 export async function loadJob(path: string): Promise<{ readonly definition: JobDefinition; readonly file: string }> {
   const file = resolve(path)
   const info = await stat(file).catch(() => undefined)
-  if (info === undefined) throw new TerminalError(`there is no job file ${file}`)
-  if (!info.isFile()) throw new TerminalError(`${file} is not a file; name the job file in it, like ${path}/job.ts`)
+  if (info === undefined) throw new TerminalError(`there is no job file ${file}`, { code: 'SLUICE_JOB_FILE_MISSING' })
+  if (!info.isFile())
+    throw new TerminalError(`${file} is not a file; name the job file in it, like ${path}/job.ts`, {
+      code: 'SLUICE_JOB_FILE_MISSING',
+    })
   let module: { readonly default?: unknown }
   try {
     module = (await import(pathToFileURL(file).href)) as { readonly default?: unknown }
   } catch (error) {
-    throw new TerminalError(`${file} could not be loaded: ${messageOf(error)}`, { cause: error })
+    throw new TerminalError(`${file} could not be loaded: ${messageOf(error)}`, {
+      code: 'SLUICE_JOB_FILE_BROKEN',
+      cause: error,
+    })
   }
   if (isDefinition(module.default)) return { definition: module.default, file }
-  throw new TerminalError(`${file} does not export a job: write \`export default defineJob({ id, build })\``)
+  throw new TerminalError(`${file} does not export a job: write \`export default defineJob({ id, build })\``, {
+    code: 'SLUICE_JOB_FILE_WITHOUT_JOB',
+  })
 }
 
 function isDefinition(value: unknown): value is JobDefinition {

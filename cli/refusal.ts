@@ -1,7 +1,7 @@
 /**
  * How a command that could not do what it was asked for says so: one shape for programs, one line for people.
  */
-import { codeOf, messageOf } from '../engine/api/index.ts'
+import { codeOf, messageOf, TerminalError } from '../engine/api/index.ts'
 import type { ExitCode } from '../engine/host/exit-code.ts'
 
 const REFUSALS = { 1: 'broken-off', 2: 'refused', 3: 'fenced' } as const satisfies Record<ExitCode, string>
@@ -20,4 +20,12 @@ export function refusalText(error: unknown): string {
 export function withCode(text: string, error: unknown): string {
   const code = codeOf(error)
   return code === undefined ? text : `${text} [${code}]`
+}
+
+/** What the parser of the command line says, `error: …` and perhaps `(Did you mean …?)` below it, as an error like all others. */
+export function usageError(said: string, command: string | undefined): TerminalError {
+  const what = said.replace(/^error: /, '').replace(/\s*\n\(?([^)]*)\)?/, '. $1')
+  const sentence = /[.?]$/.test(what) ? what : `${what}.`
+  const help = command === undefined ? 'sluice --help' : `sluice ${command} --help`
+  return new TerminalError(`${sentence} \`${help}\` shows what there is`, { code: 'SLUICE_USAGE' })
 }

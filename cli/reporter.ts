@@ -5,6 +5,8 @@
 import { codeOf, messageOf, TerminalError, unreachable, type Logger } from '../engine/api/index.ts'
 import { sourcePositionsOf } from '../engine/checkpoint/commit-permit.ts'
 import type { LogEntry } from '../engine/checkpoint/log-entry.ts'
+import { repetitionText } from '../engine/checkpoint/repetition.ts'
+import { restoreText } from '../engine/checkpoint/restore-choice.ts'
 import type { RunEnd, RunEvent } from '../engine/coordinator/run-job.ts'
 import type { ExitCode } from '../engine/host/exit-code.ts'
 import { jsonLogger } from '../engine/host/json-logger.ts'
@@ -52,6 +54,8 @@ function eventFields(event: RunEvent): Readonly<Record<string, unknown>> {
   switch (event.kind) {
     case 'settings':
       return { event: 'settings', reused: event.reused, changed: event.changed }
+    case 'restoring':
+      return { event: 'restoring', from: event.from, repeats: event.repeats ?? null }
     case 'running':
       return { event: 'running', generation: event.generation, restored: event.restored }
     case 'completed': {
@@ -137,6 +141,12 @@ function textOf(event: RunEvent): string {
   switch (event.kind) {
     case 'settings':
       return settingsText(event)
+    case 'restoring': {
+      const { from, repeats } = event
+      if (repeats === undefined)
+        return from.kind === 'savepoint' ? `restoring the savepoint ${from.uri}` : `restoring ${restoreText(from)}`
+      return `--restore ${restoreText(from)} goes back behind checkpoint ${repeats.to.checkpoint}: ${repetitionText(repeats)}`
+    }
     case 'running': {
       const from = event.restored === null ? '' : `, from checkpoint ${event.restored}`
       return `running, generation ${event.generation}${from}`

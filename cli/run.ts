@@ -15,6 +15,7 @@ import { Control } from './control/control.ts'
 import type { Verb } from './control/protocol.ts'
 import { loadJob } from './load-job.ts'
 import { createReporter, type Reporter } from './reporter.ts'
+import { openRestore } from './savepoint-at.ts'
 import { checkStandby, standBy } from './standby.ts'
 import { createWorkerHost, parseWorkers } from './workers.ts'
 
@@ -56,11 +57,13 @@ interface Surroundings {
 
 async function runFile(jobFile: string, flags: RunFlags, { reporter, control }: Surroundings): Promise<RunEnd> {
   const given = optionsOf(flags)
+  const restoring = parseRestore(flags.restore)
   if (flags.standby === true) checkStandby(flags)
   const { definition, file } = await loadJob(jobFile)
   const job = parseJobId(definition.id)
   const way = controlWay()
   const identity = await codeIdentity(file)
+  await using opened = await openRestore(restoring)
   await using store = await openStore(flags.store)
   await using holder = await createHolder()
   await using _open = control
@@ -75,6 +78,7 @@ async function runFile(jobFile: string, flags: RunFlags, { reporter, control }: 
     runJob({
       ...options,
       ...surroundings,
+      restore: opened.restore,
       definition,
       store,
       ...(workers === undefined
@@ -111,7 +115,6 @@ function optionsOf(flags: RunFlags): Given {
   const acceptLoss = flags.acceptLoss === undefined ? null : parseCheckpoint(flags.acceptLoss, '--accept-loss')
   return {
     settings: parseSettings(flags.set ?? []),
-    restore: parseRestore(flags.restore),
     acceptDuplicates: flags.acceptDuplicates ?? false,
     acceptLoss,
     drop: flags.drop ?? [],
@@ -121,10 +124,7 @@ function optionsOf(flags: RunFlags): Given {
   }
 }
 
-type Given = Pick<
-  RunOptions,
-  'settings' | 'restore' | 'acceptDuplicates' | 'acceptLoss' | 'drop' | 'takeOver' | 'parallelism'
-> & {
+type Given = Pick<RunOptions, 'settings' | 'acceptDuplicates' | 'acceptLoss' | 'drop' | 'takeOver' | 'parallelism'> & {
   readonly workers?: number
 }
 

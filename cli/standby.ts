@@ -47,7 +47,7 @@ export function checkStandby({ restore, takeOver, acceptLoss }: RunFlags): void 
   if (other === undefined) return
   throw new TerminalError(
     `--standby together with ${other}: who stands by takes the job over as it is then; run it once with ${other}, without --standby`,
-    { code: 'SLUICE_STANDBY_OPTION' },
+    { code: 'SLUICE_USAGE' },
   )
 }
 

@@ -21,7 +21,9 @@ export async function status(job: string, flags: StatusFlags): Promise<void> {
   await using holder = await createHolder()
   const found = await readStatus(store, id, nodeRuntime(), (other) => isHolderAlive(other, holder.identity))
   if (found === undefined)
-    throw new TerminalError(`${store.uri} knows no job "${id}"; name the store of its run with --store`)
+    throw new TerminalError(`${store.uri} knows no job "${id}"; name the store of its run with --store`, {
+      code: 'SLUICE_JOB_UNKNOWN',
+    })
   process.stdout.write(flags.json === true ? `${JSON.stringify(fieldsOf(found))}\n` : textOf(found))
 }
 

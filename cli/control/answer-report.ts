@@ -53,64 +53,49 @@ export function say(verb: Verb, { answer, holder, generation }: Answered): Said 
     }
     case 'not-completed':
     case 'refused':
-      return failed(answer.kind, 'SLUICE_CONTROL_NOT_DONE', `not done: ${answer.reason}`)
+      return failed('SLUICE_CONTROL_NOT_DONE', `not done: ${answer.reason}`, answer.kind)
     case 'broken-off':
-      return failed(answer.kind, 'SLUICE_CONTROL_BROKEN_OFF', `${who} has let go of the job: ${answer.reason}`)
+      return failed('SLUICE_CONTROL_BROKEN_OFF', `${who} has let go of the job: ${answer.reason}`, answer.kind)
     case 'died':
-      return failed(answer.kind, 'SLUICE_CONTROL_DIED', `${who} died before it answered; ${leftBy(answer.newest)}`)
+      return failed('SLUICE_CONTROL_DIED', `${who} died before it answered; ${leftBy(answer.newest)}`, answer.kind)
     case 'succeeded': {
-      const by = `process ${answer.by.holder.pid} on ${answer.by.holder.host} runs it now (generation ${answer.by.generation})`
+      const { pid, host } = answer.by.holder
+      const by = `process ${pid} on ${host} runs the job now (generation ${answer.by.generation}); ask again`
       return failed(
-        answer.kind,
         'SLUICE_CONTROL_SUCCEEDED',
-        `generation ${generation} is over without an answer: ${by}; ask again`,
+        `generation ${generation} is over without an answer: ${by}`,
+        answer.kind,
       )
     }
     case 'silent': {
-      const since = `no sign of life of ${who} for ${Math.round(answer.silentMs / 1_000)} s`
-      return failed(
-        answer.kind,
-        'SLUICE_CONTROL_SILENT',
-        `${since}; if it wakes up, it does what it was asked for. ${leftBy(answer.newest)}`,
-      )
+      const seconds = Math.round(answer.silentMs / 1_000)
+      const left = `if it wakes up, it does what it was asked for; ${leftBy(answer.newest)}`
+      return failed('SLUICE_CONTROL_SILENT', `no sign of life of ${who} for ${seconds} s; ${left}`, answer.kind)
     }
-    case 'timed-out': {
-      const text = answer.isAsked
-        ? 'it was asked, and goes on with it'
-        : `${who} has not answered yet; nothing was asked of it`
-      return failed(answer.kind, 'SLUICE_CONTROL_TIMEOUT', `not done in time: ${text}`)
-    }
+    case 'timed-out':
+      return answer.isAsked
+        ? failed('SLUICE_CONTROL_TIMEOUT', `not done in time: ${who} was asked, and goes on with it`, answer.kind)
+        : failed('SLUICE_CONTROL_TIMEOUT', `not asked in time: ${who} does not answer (is it stopped?)`, answer.kind)
     default:
       return unreachable(answer)
   }
 }
 
-function saidOfEnd(verb: Verb, { state, checkpoint, committedThrough, reason }: JobEnd, isBefore: boolean): Said {
+function saidOfEnd(verb: Verb, end: JobEnd, isBefore: boolean): Said {
+  const { state, checkpoint, committedThrough, reason } = end
   const facts = { state, checkpoint, committedThrough, ...(reason === undefined ? {} : { reason }) }
-  const text = endText({ state, checkpoint, committedThrough, ...(reason === undefined ? {} : { reason }) }, isBefore)
-  if (state === 'FAILED') return notMeant({ text, facts, isBefore, code: 'SLUICE_CONTROL_FAILED' })
+  const text = endText(end, isBefore)
+  const outcome = isBefore ? 'had-ended' : 'ended'
   // A job that has ended with its input is past every stop; one that nobody runs needs no other ending, but for what a drain puts out.
   const isMeant = state === MEANT[verb] || state === 'FINISHED' || verb === 'cancel' || (verb === 'stop' && isBefore)
-  if (isMeant && verb !== 'checkpoint') {
-    return {
-      exitCode: 0,
-      outcome: isBefore ? 'had-ended' : 'ended',
-      text: verb === 'drain' && !isBefore ? drained(text) : text,
-      facts,
-    }
+  if (isMeant && verb !== 'checkpoint' && state !== 'FAILED') {
+    return { exitCode: 0, outcome, text: verb === 'drain' && !isBefore ? drained(text) : text, facts }
   }
   const missed = verb === 'checkpoint' ? 'no checkpoint was taken for this' : `it was not ${DONE[verb]}`
-  return notMeant({ text: `${text}; ${missed}`, facts, isBefore, code: 'SLUICE_CONTROL_ENDED' })
+  return { ...failed('SLUICE_CONTROL_ENDED', `${text}; ${missed}`, outcome), exitCode: isBefore ? 2 : 1, facts }
 }
 
-function notMeant({
-  isBefore,
-  ...said
-}: Pick<Said, 'text' | 'facts'> & { readonly code: string; readonly isBefore: boolean }): Said {
-  return { ...said, exitCode: isBefore ? 2 : 1, outcome: isBefore ? 'had-ended' : 'ended' }
-}
-
-function failed(outcome: string, code: string, text: string): Said {
+function failed(code: string, text: string, outcome: string): Said {
   return { exitCode: 1, outcome, text, code, facts: { reason: text } }
 }
 

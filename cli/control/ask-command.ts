@@ -66,7 +66,7 @@ export async function askCommand(job: string, verb: Verb, flags: AskFlags): Prom
 function parseTimeout(text: string): number {
   const seconds = Number(text)
   if (/^\d+(\.\d+)?$/.test(text) && seconds > 0 && seconds <= MOST_TIMEOUT_S) return seconds * 1_000
-  throw new TerminalError(`--timeout ${text}: give a number of seconds, like 60`, { code: 'SLUICE_TIMEOUT_OPTION' })
+  throw new TerminalError(`--timeout ${text}: give a number of seconds, like 60`, { code: 'SLUICE_USAGE' })
 }
 
 const SHOW_MS = 1_000

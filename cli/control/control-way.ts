@@ -9,6 +9,6 @@ export function controlWay(): ControlWay {
   if (given === 'socket' || given === '') return 'socket'
   if (given === 'store') return 'store'
   throw new TerminalError(`SLUICE_CONTROL=${given}: leave it out, or set it to "store" to do without sockets`, {
-    code: 'SLUICE_CONTROL_WAY',
+    code: 'SLUICE_USAGE',
   })
 }

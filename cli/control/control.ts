@@ -10,6 +10,7 @@ import type { HolderControl, HolderIdentity, LogEntry } from '../../engine/check
 import { CheckpointRequests } from '../../engine/coordinator/checkpoint-requests.ts'
 import type { RunEvent } from '../../engine/coordinator/run-job.ts'
 import type { ControlWay } from './control-way.ts'
+import { withCode } from '../refusal.ts'
 import { ControlListener } from './listener.ts'
 import { MailboxReader } from './mailbox-reader.ts'
 import type { ControlOutcome, JobEnd, Verb } from './protocol.ts'
@@ -63,7 +64,7 @@ export class Control implements AsyncDisposable {
       this.#listener = await ControlListener.open({ job, newest, ask })
       return { socket: this.#listener.path }
     } catch (error) {
-      runtime.logger.warn(messageOf(error))
+      runtime.logger.warn(withCode(messageOf(error), error))
       return {}
     }
   }
@@ -118,13 +119,13 @@ export class Control implements AsyncDisposable {
     this.#options?.onAsked(verb)
     switch (verb) {
       case 'stop':
-        this.#stop.abort(new Error('stopped by sluice stop'))
+        this.#stop.abort(reasonOf(verb))
         return this.#ended.promise
       case 'drain':
-        this.#drain.abort(new Error('drained by sluice stop --drain'))
+        this.#drain.abort(reasonOf(verb))
         return this.#ended.promise
       case 'cancel':
-        this.#cancel.abort(new Error('canceled by sluice cancel'))
+        this.#cancel.abort(reasonOf(verb))
         return this.#ended.promise
       case 'checkpoint':
         return this.#checkpoint()
@@ -147,6 +148,10 @@ export class Control implements AsyncDisposable {
       this.#waiting -= 1
     }
   }
+}
+
+function reasonOf(verb: Verb): Error {
+  return new Error(`stopped by ${verb}`)
 }
 
 /** Of a job whose run has ended; its newest entry says so. */

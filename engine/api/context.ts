@@ -54,9 +54,13 @@ interface TaskContext {
   readonly lineage: LineageId
   readonly generation: Generation
   readonly operator: OperatorId
+  /** 0 to `parallelism` - 1. */
   readonly subtask: number
+  /** Of this operator in this attempt; another start may have another. */
   readonly parallelism: number
+  /** As many subtasks as an operator can ever have; the same for the whole life of the job. */
   readonly maxParallelism: number
+  /** Relative paths of the job are meant relative to this directory. */
   readonly baseDirectory: string
   readonly clock: Clock
   readonly random: Random
@@ -71,6 +75,7 @@ interface TaskContext {
   fail(error: unknown): void
 }
 
+/** For one writer: of one subtask, for one attempt. */
 export interface WriterContext extends TaskContext {
   /**
    * job / lineage / generation / operator / subtask / counter, joined by `--` in a restricted alphabet ([A-Za-z0-9._-]). Never
@@ -98,6 +103,7 @@ export interface GenerationScope {
   readonly isStale: boolean
 }
 
+/** For one committer: of one sink, for one generation. */
 export interface CommitterContext {
   readonly job: JobId
   readonly lineage: LineageId
@@ -119,6 +125,7 @@ export interface CommitterContext {
   readonly signal: AbortSignal
 }
 
+/** For `discover`: called in the process of the coordinator. */
 export interface SourceContext {
   /** No checkpoint holds what this source discovered before: there is no "before" that a new split could have missed. */
   readonly isFirst: boolean
@@ -131,6 +138,7 @@ export interface SourceContext {
   readonly signal: AbortSignal
 }
 
+/** For one reader: of one subtask, for one attempt. */
 export interface ReaderContext extends TaskContext {}
 
 declare const permitted: unique symbol

@@ -113,6 +113,7 @@ export async function commitCheckpoint(
     if (sinks.some((sink) => sink.operator === operator)) continue
     throw new TerminalError(
       `checkpoint ${manifest.checkpoint} holds commits of sink "${operator}", which the job no longer has: bring the sink back until they are delivered`,
+      { code: 'SLUICE_SINK_GONE' },
     )
   }
   const results = await Promise.allSettled(
@@ -239,5 +240,6 @@ function lost(permit: CommitPermit, stored: StoredCommittable, reason: string): 
       `(committed with checkpoint ${permit.checkpoint}, handle ${Buffer.from(stored.bytes, 'base64').toString('latin1').slice(0, 300)}): ` +
       `${messageOf(reason)}. Output is frozen at this point. Bring the prepared data back and start again, or accept that these ` +
       `records never appear with --accept-loss ${permit.checkpoint}`,
+    { code: 'SLUICE_COMMIT_LOST' },
   )
 }

@@ -14,6 +14,7 @@ import type { CommitEnvironment, SinkCommitter } from './committing.ts'
 import type { Entries } from './entries.ts'
 import type { JobLog } from './job-log.ts'
 import type { Pulse } from './pulse.ts'
+import type { Savepoint } from './savepoint.ts'
 
 export interface GenerationOptions {
   readonly job: string
@@ -32,7 +33,9 @@ export interface GenerationOptions {
   /** The entry that the preflight looked at (0: none); undefined once a start was found to be allowed. */
   readonly preflightSeq: number | undefined
   onChecked(): void
+  /** Operators whose part in what this process found is given up; what it completes itself is not. */
   readonly dropped: readonly string[]
+  readonly savepoint: Savepoint | undefined
   /** Graceful stop: one last checkpoint, all committed. */
   readonly stopSignal: AbortSignal
   /** All sources end where they are, and the job with them. */

@@ -96,6 +96,7 @@ async function start(options: GenerationOptions): Promise<LogEntry> {
     case 'fenced':
       throw new FencedError(
         `the log of ${job} went on far beyond entry ${started.seq} while this process was away: a newer one lives`,
+        { code: 'SLUICE_FENCED' },
       )
     default:
       return unreachable(decision)

@@ -17,7 +17,7 @@ import type { JobLog } from './job-log.ts'
 import { keysOf, type Retained } from './retained.ts'
 
 /** Manifests up to this size ride in the log entry: one durable write less per checkpoint. */
-const INLINE_LIMIT_BYTES = 8 * 1024
+export const INLINE_LIMIT_BYTES = 8 * 1024
 /** A store that is silent for so long has not taken the manifest: the checkpoint does not complete. */
 const PUT_SILENCE_MS = 60_000
 
@@ -147,7 +147,10 @@ export class Port implements AttemptPort {
     if (bytes.byteLength <= INLINE_LIMIT_BYTES) return undefined
     const { blobs, runtime } = this.#options
     const put = await within(runtime.timers, PUT_SILENCE_MS, blobs.put('manifest', bytes))
-    if (put === undefined) throw new RetryableError(`the store did not take the manifest within ${PUT_SILENCE_MS} ms`)
+    if (put === undefined)
+      throw new RetryableError(`the store did not take the manifest within ${PUT_SILENCE_MS} ms`, {
+        code: 'SLUICE_STORE_SILENT',
+      })
     return put.value
   }
 

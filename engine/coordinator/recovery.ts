@@ -13,9 +13,11 @@ import type { CheckpointRequests } from './checkpoint-requests.ts'
 import { commitCheckpoint, type CommitEnvironment, type SinkCommitter } from './committing.ts'
 import type { Entries } from './entries.ts'
 import { forgetLater } from './evidence.ts'
+import { importSavepoint, retainedOf } from './import-savepoint.ts'
 import type { JobLog } from './job-log.ts'
 import { Leftovers } from './leftovers.ts'
 import { Retained, type Completed } from './retained.ts'
+import type { Savepoint } from './savepoint.ts'
 import { sweepDebris } from './sweeping.ts'
 
 export interface RecoveryOptions {
@@ -29,6 +31,9 @@ export interface RecoveryOptions {
   readonly commitEnvironment: CommitEnvironment
   readonly requests: CheckpointRequests
   readonly sinkChores: Chores
+  /** What is restored, when the choice is a savepoint. */
+  readonly savepoint: Savepoint | undefined
+  readonly dropped: readonly string[]
 }
 
 export interface Recovered {
@@ -56,6 +61,7 @@ class Recovery {
   recovered: Recovered
   readonly #options: RecoveryOptions
   readonly #manifests: ReadonlyMap<number, Manifest>
+  #imported: Manifest | undefined
 
   constructor(
     options: RecoveryOptions,
@@ -78,6 +84,8 @@ class Recovery {
       }
       case 'append-committed':
         return this.#appendCommitted(step)
+      case 'import':
+        return this.#import()
       case 'forget':
         // Beside what follows, but before the end: nobody would forget what is left then.
         for (const checkpoint of step.checkpoints) {
@@ -120,14 +128,37 @@ class Recovery {
     requests.committed(step.through)
   }
 
+  /** The entry is what decides (C5): before it the job is where it was, and behind it a restart goes on from what was imported. */
+  async #import(): Promise<void> {
+    const { store, runtime, log, entries, requests, started, savepoint, dropped, commitEnvironment } = this.#options
+    assert(savepoint !== undefined, () => 'a savepoint is to be restored, but there is none')
+    const { job, lineage, generation, nextCheckpoint: checkpoint } = started
+    const names = { job, lineage, generation, checkpoint }
+    const { signal } = commitEnvironment
+    const imported = await importSavepoint(savepoint, { store, runtime, signal, names, dropped })
+    const retained = [retainedOf(imported, runtime.clock.now())]
+    await log.append((seq, newest) => {
+      const before = newest ?? started
+      assert(before.nextCheckpoint === checkpoint, () => `${checkpoint} is not the next of entry ${before.seq} (C5)`)
+      // It holds nothing to commit.
+      const facts = { committedThrough: checkpoint, nextCheckpoint: checkpoint + 1, retained }
+      return entries.extend(seq, before, { kind: 'committed', ...facts })
+    })
+    entries.rolledBack()
+    this.recovered.retained.add(imported)
+    this.recovered.retained.drop([...this.#manifests.keys()])
+    this.#imported = imported.manifest
+    requests.committed(checkpoint)
+  }
+
   async #sweep(): Promise<void> {
     const { store, job, started, runtime } = this.#options
     const { retained } = this.recovered
     await sweepDebris(store, { job, generation: started.generation, retained }, runtime.logger)
   }
 
-  #manifestOf(checkpoint: number): Manifest {
-    const manifest = this.#manifests.get(checkpoint)
+  #manifestOf(checkpoint: number | 'imported'): Manifest {
+    const manifest = checkpoint === 'imported' ? this.#imported : this.#manifests.get(checkpoint)
     assert(manifest !== undefined, () => `checkpoint ${checkpoint} is not retained by the started entry`)
     return manifest
   }

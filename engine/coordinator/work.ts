@@ -32,7 +32,7 @@ export async function work(
   const blobs = new Blobs(store, job, generation, runtime)
   const abortLeftovers = async (): Promise<void> => {
     const isClean = await leftovers.abortOlder(log.newest ?? started)
-    if (!isClean) throw new RetryableError('a sink says that something may be left')
+    if (!isClean) throw new RetryableError('a sink says that something may be left', { code: 'SLUICE_CLEANUP_FAILED' })
     options.entries.cleanBelow(generation)
   }
   const port = new Port({
@@ -109,6 +109,9 @@ async function specOf(
   restored: AttemptSpec['restored'],
 ): Promise<AttemptSpec> {
   const { job, lineage, generation } = started
+  // What was given up is given up once: what we have completed since holds that operator anew.
+  const isOurs = restored !== null && options.entries.isOurs(restored.checkpoint)
+  const dropped = isOurs ? [] : options.dropped
   return {
     names: { job, lineage, generation },
     parallelism: options.parallelism,
@@ -116,8 +119,8 @@ async function specOf(
     baseDirectory: options.baseDirectory,
     checkpoint: options.policy,
     restored,
-    dropped: options.dropped,
-    splits: await shareSplits({ ...options, restored, signal: abort.signal }),
+    dropped,
+    splits: await shareSplits({ ...options, dropped, restored, signal: abort.signal }),
   }
 }
 

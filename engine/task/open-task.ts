@@ -269,5 +269,6 @@ function writerStateOf(
   throw new TerminalError(
     `sink "${node.id}" (${node.sink.kind}) cannot read the ${mine.length} entries of writer state that the ` +
       `checkpoint holds for it: it has no writerStateCodec. Put the old sink back, or drop the operator`,
+    { code: 'SLUICE_OPERATOR_CHANGED' },
   )
 }

@@ -63,6 +63,7 @@ export class SourcePort {
   contradicts(splits: readonly SplitState[]): TaskFailure {
     return new TaskFailure(
       `source "${this.node.id}" said that no split can come any more, and then there were ${splits.map(({ split }) => split.id).join(', ')}`,
+      { code: 'SLUICE_SOURCE_CONTRADICTS' },
     )
   }
 
@@ -162,6 +163,7 @@ export class SourcePort {
     if (timestamps === undefined || timestamps.length === values.length) return
     throw new TaskFailure(
       `source "${this.node.id}" returned ${values.length} records of split "${polled.split.id}" with ${timestamps.length} timestamps`,
+      { code: 'SLUICE_SOURCE_CONTRADICTS' },
     )
   }
 
@@ -169,7 +171,9 @@ export class SourcePort {
     const state = this.#splits.get(split.id)
     if (state === undefined || state.ended) {
       const why = state === undefined ? 'it was not assigned' : 'it has ended'
-      throw new TaskFailure(`source "${this.node.id}" returned something of split "${split.id}", but ${why}`)
+      throw new TaskFailure(`source "${this.node.id}" returned something of split "${split.id}", but ${why}`, {
+        code: 'SLUICE_SOURCE_CONTRADICTS',
+      })
     }
     return state
   }

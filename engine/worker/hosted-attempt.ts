@@ -183,7 +183,7 @@ export class HostedAttempt implements TaskGroup {
     const alarm = new AbortController()
     await Promise.race([peer?.gone, this.#options.timers.sleep(BLAME_MS, alarm.signal).catch(() => undefined)])
     alarm.abort()
-    return peer?.death ?? new TaskFailure(error.message, { cause: error })
+    return peer?.death ?? new TaskFailure(error.message, { code: 'SLUICE_WORKER_LOST', cause: error })
   }
 }
 

@@ -137,7 +137,7 @@ function pack(values: readonly unknown[], operator: string): Uint8Array {
     throw new TerminalError(
       `a record of "${operator}" cannot go to another process: ${whatIsWrong(values) ?? messageOf(error)}. Records are plain ` +
         `objects, arrays, strings, numbers, booleans, null, undefined, bigint, Date, Map, Set and Uint8Array`,
-      { cause: error },
+      { code: 'SLUICE_RECORD_NOT_PLAIN', cause: error },
     )
   }
 }

@@ -166,18 +166,21 @@ function refuseOther(job: WorkerJob, loaded: LoadedJob): void {
   if (loaded.version !== job.version) {
     throw new TerminalError(
       `sluice was changed while the job ran (version ${job.version}, a new worker is ${loaded.version}); ${cure}`,
+      { code: 'SLUICE_CODE_CHANGED' },
     )
   }
   if (loaded.codeIdentity !== job.codeIdentity) {
     throw new TerminalError(
       `the code of the job was changed while it ran: ${job.file} is ${loaded.codeIdentity} for a new worker and ` +
         `${job.codeIdentity} for the run; ${cure}`,
+      { code: 'SLUICE_CODE_CHANGED' },
     )
   }
   if (loaded.planHash !== job.planHash) {
     throw new TerminalError(
       `${job.file} gives another graph in a worker (plan ${loaded.planHash}) than in the run (plan ${job.planHash}): build must ` +
         `depend on its settings alone, not on the process it runs in`,
+      { code: 'SLUICE_BUILD_NOT_PURE' },
     )
   }
 }

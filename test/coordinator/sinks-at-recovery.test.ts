@@ -133,7 +133,7 @@ function entries(): Entries {
       parallelism: 1,
       scopes,
       acceptLoss: null,
-      rollbackTo: undefined,
+      restoring: undefined,
     },
     nodeRuntime(silent),
   )

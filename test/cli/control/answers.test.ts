@@ -93,7 +93,9 @@ test('people read what became of the job', () => {
   expect(text('cancel', { kind: 'ended', state: 'CANCELED', checkpoint: null, committedThrough: 0 })).toMatch(
     /run again to begin anew$/,
   )
-  expect(text('stop', { kind: 'had-ended', state: 'FAILED', ...end, reason: 'no luck' })).toBe('had FAILED: no luck')
+  expect(text('stop', { kind: 'had-ended', state: 'FAILED', ...end, reason: 'no luck' })).toBe(
+    'had FAILED: no luck; it was not stopped',
+  )
   expect(text('checkpoint', { kind: 'completed', checkpoint: 8, durationMs: 12.4 })).toBe(
     'checkpoint 8 completed in 12 ms, all of it committed',
   )

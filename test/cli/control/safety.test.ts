@@ -57,7 +57,7 @@ describe.concurrent('asked', () => {
     run.child.kill('SIGSTOP')
     const said = await arena.hear('socket', ...STOP, '--timeout', '1')
     expect(said).toMatchObject({ outcome: 'timed-out', via: null, exitCode: 1 })
-    expect(said.reason).toMatch(/has not answered yet; nothing was asked of it/)
+    expect(said.reason).toMatch(/not asked in time: process \d+ on .* does not answer/)
     const waiting = arena.hear('socket', 'checkpoints', 'trigger', 'kills')
     run.child.kill('SIGCONT')
     expect(await waiting).toMatchObject({ outcome: 'completed', exitCode: 0 })

@@ -97,7 +97,7 @@ describe.concurrent('a standby', () => {
     using arena = new AskedArena()
     for (const flags of [['--take-over'], ['--restore', 'none'], ['--restore', '3'], ['--accept-loss', '3']]) {
       const refused = await arena.run(2, { isTraced: false, flags: ['--standby', ...flags] })
-      expect(refused.events('refused')).toMatchObject([{ code: 'SLUICE_STANDBY_OPTION' }])
+      expect(refused.events('refused')).toMatchObject([{ code: 'SLUICE_USAGE' }])
     }
     const run = await arena.run(0, { isTraced: false, flags: ['--standby'] })
     expect(run.events('standing-by')).toEqual([])

@@ -102,7 +102,7 @@ describe.concurrent('asked', () => {
     await asked(run)
     const late = await arena.hear('socket', 'stop', 'kills', '--timeout', '0.5')
     expect(late).toMatchObject({ outcome: 'timed-out', code: 'SLUICE_CONTROL_TIMEOUT', exitCode: 1 })
-    expect(late.reason).toMatch(/it was asked, and goes on with it/)
+    expect(late.reason).toMatch(/not done in time: process \d+ on .* was asked, and goes on with it/)
     expect(JSON.parse(await arena.status('--json'))).toMatchObject({ state: 'STOPPING' })
     rmSync(arena.path(DOWN))
     expect(await first).toMatchObject({ state: 'STOPPED', exitCode: 0 })
