@@ -61,7 +61,7 @@ export {
   type CheckpointOutcome,
 } from './coordinator/checkpoint-requests.ts'
 export type { CheckpointTimes } from './coordinator/attempt.ts'
-export type { HolderIdentity } from './checkpoint/log-entry.ts'
+export type { HolderControl, HolderIdentity, LogHead } from './checkpoint/log-entry.ts'
 export type { SessionEnd } from './coordinator/session.ts'
 export { runJob, type RunEnd, type RunEvent, type RunOptions } from './coordinator/run-job.ts'
 export type { Restoring } from './checkpoint/restore-choice.ts'

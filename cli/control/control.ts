@@ -6,7 +6,7 @@
  * - C8: so many may wait for a checkpoint at a time; the others are told to come again.
  */
 import { assert, messageOf, unreachable, type CheckpointStore, type Runtime } from '../../engine/api/index.ts'
-import type { HolderControl, HolderIdentity, LogEntry } from '../../engine/checkpoint/log-entry.ts'
+import type { HolderControl, HolderIdentity, LogHead } from '../../engine/checkpoint/log-entry.ts'
 import { CheckpointRequests } from '../../engine/coordinator/checkpoint-requests.ts'
 import type { RunEvent } from '../../engine/coordinator/run-job.ts'
 import type { ControlWay } from './control-way.ts'
@@ -37,7 +37,7 @@ export class Control implements AsyncDisposable {
   readonly #cancel = new AbortController()
   readonly #durations = new Map<number, number>()
   readonly #ended = Promise.withResolvers<ControlOutcome>()
-  #log: { readonly newest: LogEntry | undefined } | undefined
+  #log: { readonly newest: LogHead | undefined } | undefined
   #options: ControlOptions | undefined
   #listener: ControlListener | undefined
   #mailbox: MailboxReader | undefined
@@ -59,7 +59,7 @@ export class Control implements AsyncDisposable {
     const ask = (verb: Verb): Promise<ControlOutcome> => this.#ask(verb)
     this.#mailbox = new MailboxReader({ job, store, runtime, holder, ask })
     if (way === 'store') return {}
-    const newest = (): LogEntry | undefined => this.#newestOf(holder)
+    const newest = (): LogHead | undefined => this.#newestOf(holder)
     try {
       this.#listener = await ControlListener.open({ job, newest, ask })
       return { socket: this.#listener.path }
@@ -80,7 +80,7 @@ export class Control implements AsyncDisposable {
     this.#stop.abort(reason)
   }
 
-  onLog(log: { readonly newest: LogEntry | undefined }): void {
+  onLog(log: { readonly newest: LogHead | undefined }): void {
     this.#log = log
   }
 
@@ -110,7 +110,7 @@ export class Control implements AsyncDisposable {
   }
 
   /** Only what this process has written says that it runs the job. */
-  #newestOf({ socket }: HolderIdentity): LogEntry | undefined {
+  #newestOf({ socket }: HolderIdentity): LogHead | undefined {
     const newest = this.#log?.newest
     return newest?.holder.socket === socket ? newest : undefined
   }
@@ -155,13 +155,13 @@ function reasonOf(verb: Verb): Error {
 }
 
 /** Of a job whose run has ended; its newest entry says so. */
-export function endOf(entry: LogEntry): JobEnd | undefined {
+export function endOf(entry: LogHead): JobEnd | undefined {
   const { end, retained, committedThrough } = entry
   if (end === undefined) return undefined
   return { checkpoint: retained.at(-1)?.checkpoint ?? null, committedThrough, ...end }
 }
 
-function outcomeIn(newest: LogEntry | undefined): ControlOutcome {
+function outcomeIn(newest: LogHead | undefined): ControlOutcome {
   const end = newest === undefined ? undefined : endOf(newest)
   return end === undefined
     ? { kind: 'broken-off', reason: 'the log does not say that it ended' }

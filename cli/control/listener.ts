@@ -8,7 +8,7 @@
  */
 import { rm } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
-import type { LogEntry } from '../../engine/checkpoint/log-entry.ts'
+import type { LogHead } from '../../engine/checkpoint/log-entry.ts'
 import { LineSocket } from './line-socket.ts'
 import { encodeMessage, parseRequest, type ControlOutcome, type Verb } from './protocol.ts'
 import { listenPrivately, sweepSockets } from './socket-place.ts'
@@ -16,7 +16,7 @@ import { listenPrivately, sweepSockets } from './socket-place.ts'
 export interface ListenerOptions {
   readonly job: string
   /** Undefined: the job is not ours yet. */
-  readonly newest: () => LogEntry | undefined
+  readonly newest: () => LogHead | undefined
   /** Resolves with the outcome; never rejects. */
   readonly ask: (verb: Verb) => Promise<ControlOutcome>
 }

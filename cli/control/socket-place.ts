@@ -38,12 +38,14 @@ export async function listenPrivately(server: Server): Promise<string> {
   return path
 }
 
-/** Its directory is ours alone, and it is a socket of ours; a path from a log may name anything. */
+/** It is a socket of ours, in a directory that is ours alone; a path from a log may name anything. */
 export async function isPrivateSocket(path: string): Promise<boolean> {
   if (!isAbsolute(path) || !NAME.test(basename(path)) || Buffer.byteLength(path) > MAX_PATH_BYTES) return false
-  if ((await problemOf(dirname(path))) !== undefined) return false
   const info = await lstat(path).catch(() => undefined)
-  return info?.isSocket() === true && info.uid === process.getuid?.()
+  if (info?.isSocket() !== true) return false
+  // Root may ask for anything, of the processes of anybody.
+  const mayAsk = info.uid === process.getuid?.() || process.getuid?.() === 0
+  return mayAsk && (await problemOf(dirname(path), info.uid)) === undefined
 }
 
 /** Sockets that killed processes have left. */
@@ -84,11 +86,11 @@ async function made(directory: string): Promise<string> {
   return (await problemOf(directory)) ?? ''
 }
 
-/** Undefined: a directory, not a link to one, that is ours and that nobody else may open. */
-async function problemOf(directory: string): Promise<string | undefined> {
+/** Undefined: a directory, not a link to one, of this owner, and that nobody else may open. */
+async function problemOf(directory: string, owner = process.getuid?.()): Promise<string | undefined> {
   const info = await lstat(directory).catch(() => undefined)
   if (info?.isDirectory() !== true) return `${directory} is not a directory`
-  if (info.uid !== process.getuid?.()) return `${directory} belongs to user ${info.uid}`
+  if (info.uid !== owner) return `${directory} belongs to user ${info.uid}`
   if ((info.mode & 0o077) === 0) return undefined
   return `${directory} can be opened by others (mode ${(info.mode & 0o777).toString(8)}); make it 700`
 }

@@ -22,7 +22,7 @@ import {
 import { isDeliveryOnly } from '../checkpoint/recovery.ts'
 import { DEFAULT_RESTART_STRATEGY } from '../checkpoint/restart.ts'
 import { DEFAULT_CHECKPOINT_POLICY } from '../checkpoint/trigger.ts'
-import type { HolderIdentity, LogEntry } from '../checkpoint/log-entry.ts'
+import type { HolderIdentity, LogEntry, LogHead } from '../checkpoint/log-entry.ts'
 import type { Manifest } from '../checkpoint/manifest.ts'
 import { repetitionText, type Repetition } from '../checkpoint/repetition.ts'
 import type { Restoring } from '../checkpoint/restore-choice.ts'
@@ -77,7 +77,7 @@ export interface RunOptions {
   /** In order, as it happens; must not throw. */
   onEvent?(event: RunEvent): void
   /** Called once, before anything is written: the log as this run sees it, from now on. */
-  onLog?(log: { readonly newest: LogEntry | undefined }): void
+  onLog?(log: { readonly newest: LogHead | undefined }): void
 }
 
 /** What a run tells while it goes on. */

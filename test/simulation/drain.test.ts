@@ -8,8 +8,8 @@ import { parallelJob } from './parallel-job.ts'
 import { placeOf, planOf, type Ask, type Placement, type Plan, type ProcessPlan } from './plan.ts'
 
 const ALL = process.env['SLUICE_KILLS'] === 'all'
-const STEP = ALL ? 1 : 5
-const RANDOM = ALL ? 5_000 : 80
+const STEP = ALL ? 1 : 7
+const RANDOM = ALL ? 5_000 : 40
 const SEED = 1
 /** All records of both sources. */
 const RECORDS = 28
@@ -71,7 +71,7 @@ test('killed at any effect behind it, the job is drained if the last checkpoint 
 test('with a stop, a cancel or another drain beside it no record is lost or doubled, whoever comes first (C2)', async () => {
   let fired = 0
   for (const what of ['stop', 'cancel', 'drain', 'checkpoint'] as const) {
-    for (let effect = 60; effect < 150; effect += ALL ? 1 : 15) {
+    for (let effect = 60; effect < 150; effect += ALL ? 1 : 30) {
       for (const later of [0, 3, 20]) {
         const both: readonly Ask[] = [
           { effect, what: 'drain' },
@@ -84,7 +84,7 @@ test('with a stop, a cancel or another drain beside it no record is lost or doub
       }
     }
   }
-  expect(fired).toBeGreaterThan(50)
+  expect(fired).toBeGreaterThan(25)
 })
 
 test('in random lives, with faults, zombies and splits that appear, it holds every invariant (C1, C2, C4, F24, F32, F37)', async () => {

@@ -21,7 +21,7 @@ import { asked, AskedArena, completed, SocketPlace, STEADY, WAYS } from './askin
 const DRAIN = ['stop', 'kills', '--drain'] as const
 /** Lives of each kind. */
 const LIVES = IS_LONG ? 40 : 2
-const LATEST_KILL_MS = 160
+const LATEST_KILL_MS = 400
 const PARALLEL = { BLOCK: 70, BATCHES: 1, INTERVAL_MS: 80 }
 const KINDS = [
   { name: 'one chain', flags: [], isParallel: false },

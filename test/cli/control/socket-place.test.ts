@@ -29,6 +29,20 @@ test('a socket of ours is reached as long as nobody else could have put it there
   server.close()
 })
 
+// Only root can give something away.
+test.runIf(process.getuid?.() === 0)(
+  'root asks the processes of others, but not by a directory of a third',
+  async () => {
+    const server = createServer()
+    const path = await listenPrivately(server)
+    chownSync(place.directory, 65_534, 65_534)
+    expect(await isPrivateSocket(path)).toBe(false)
+    chownSync(path, 65_534, 65_534)
+    expect(await isPrivateSocket(path)).toBe(true)
+    server.close()
+  },
+)
+
 test.each([
   [
     'open to others',

@@ -203,6 +203,26 @@ describe.concurrent('asked', () => {
     arena.expectComplete()
   })
 
+  test('another process that takes the job over is told, and is not stopped', async () => {
+    using arena = new AskedArena()
+    const run = await arena.running({ strikes: [SINK_DOWN] })
+    writeFileSync(arena.path(DOWN), '')
+    const all = [arena.hear('socket', 'stop', 'kills'), arena.hear('store', 'stop', 'kills')]
+    await asked(run, 2)
+    rmSync(arena.path(DOWN))
+    run.child.kill('SIGSTOP')
+    const next = await arena.running({ flags: ['--take-over'] })
+    run.child.kill('SIGCONT')
+    for (const said of await Promise.all(all)) {
+      expect(said).toMatchObject({ outcome: expect.stringMatching(/^(succeeded|broken-off)$/), exitCode: 1 })
+    }
+    await run.expectCode(3)
+    expect(next.events('asked')).toEqual([])
+    expect(await arena.hear('socket', 'stop', 'kills')).toMatchObject({ state: 'STOPPED', generation: 2 })
+    await next.expectCode(0)
+    await arena.finish()
+  })
+
   test('an asker that goes away changes nothing: what it asked for is done', async () => {
     using arena = new AskedArena()
     const run = await arena.running({ strikes: [SINK_DOWN] })
