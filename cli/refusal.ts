@@ -3,6 +3,7 @@
  */
 import { codeOf, messageOf, TerminalError } from '../engine/api/index.ts'
 import type { ExitCode } from '../engine/host/exit-code.ts'
+import { originOf } from './origin.ts'
 
 const REFUSALS = { 1: 'broken-off', 2: 'refused', 3: 'fenced' } as const satisfies Record<ExitCode, string>
 
@@ -11,9 +12,9 @@ export function refusalFields(error: unknown, exitCode: ExitCode): Readonly<Reco
   return { event: REFUSALS[exitCode], exitCode, code: codeOf(error), error: messageOf(error) }
 }
 
-/** On stderr. The code leads to docs/errors.md. */
+/** On stderr. The code leads to docs/errors.md; below it where in the job it was thrown, if it was. */
 export function refusalText(error: unknown): string {
-  return `sluice: ${withCode(messageOf(error), error)}`
+  return `sluice: ${withCode(messageOf(error), error)}${originOf(error)}`
 }
 
 /** `text`, and the code of `error` where it has one. */

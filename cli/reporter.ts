@@ -2,7 +2,7 @@
  * What a run tells: for people on stderr, one line that is rewritten on a terminal; for programs JSON lines on stdout. Everything that
  * is told has one function here, so that both ways tell the same.
  */
-import { codeOf, messageOf, TerminalError, unreachable, type Logger } from '../engine/api/index.ts'
+import { codeOf, messageOf, unreachable, type Logger } from '../engine/api/index.ts'
 import { sourcePositionsOf } from '../engine/checkpoint/commit-permit.ts'
 import type { LogEntry } from '../engine/checkpoint/log-entry.ts'
 import { repetitionText } from '../engine/checkpoint/repetition.ts'
@@ -12,6 +12,7 @@ import type { ExitCode } from '../engine/host/exit-code.ts'
 import { jsonLogger } from '../engine/host/json-logger.ts'
 import { textLogger } from '../engine/host/text-logger.ts'
 import type { Verb } from './control/protocol.ts'
+import { originOf, placeOf } from './origin.ts'
 import { refusalFields, refusalText, withCode } from './refusal.ts'
 
 export interface Reporter {
@@ -75,8 +76,9 @@ function eventFields(event: RunEvent): Readonly<Record<string, unknown>> {
       }
     }
     case 'restarting': {
-      const { restarts, delayMs } = event
-      return { event: 'restarting', restarts, delayMs: Math.round(delayMs), failure: messageOf(event.failure) }
+      const { restarts, delayMs, failure } = event
+      const code = codeOf(failure)
+      return { event: 'restarting', restarts, delayMs: Math.round(delayMs), failure: messageOf(failure), code }
     }
     default:
       return unreachable(event)
@@ -133,7 +135,7 @@ export function textReporter(output: TextOutput, monotonicMs: () => number = () 
       print(`standing by: process ${pid} on ${host} runs the job (generation ${generation})`)
     },
     ended: (end) => print(endText(end)),
-    refused: (error) => print(`${refusalText(error)}${originOf(error)}`),
+    refused: (error) => print(refusalText(error)),
   }
 }
 
@@ -157,8 +159,9 @@ function textOf(event: RunEvent): string {
       return `checkpoint ${event.checkpoint} completed${reading.join('')}`.slice(0, 100)
     }
     case 'restarting': {
-      const failure = messageOf(event.failure)
-      return `attempt failed: ${failure}; restart ${event.restarts} in ${Math.round(event.delayMs)} ms`
+      const place = placeOf(event.failure)
+      const failure = `${messageOf(event.failure)}${place === undefined ? '' : ` (${place})`}`
+      return `${withCode(`attempt failed: ${failure}`, event.failure)}; restart ${event.restarts} in ${Math.round(event.delayMs)} ms`
     }
     default:
       return unreachable(event)
@@ -190,27 +193,4 @@ function endText(end: RunEnd): string {
     default:
       return unreachable(end)
   }
-}
-
-/** Deeper chains are cyclic. */
-const MAX_CAUSES = 20
-
-/** Where the first error of a chain of causes was thrown, as that is the user's code as a rule; nothing without causes. */
-function originOf(error: unknown): string {
-  let origin: unknown = error
-  for (let depth = 0; depth < MAX_CAUSES && origin instanceof Error && origin.cause !== undefined; depth += 1) {
-    origin = origin.cause
-  }
-  if (origin === error || !(origin instanceof Error)) return ''
-  return isOfCode(origin) ? `\n${origin.stack}` : ''
-}
-
-/** A failed system call and an expected refusal say it all in their message; where we asked helps nobody. */
-function isOfCode(error: Error): boolean {
-  return hasFrames(error) && !(error instanceof TerminalError) && !('syscall' in error)
-}
-
-/** Its first line alone has been told already. */
-function hasFrames(error: Error): boolean {
-  return error.stack?.includes('\n    at ') === true
 }

@@ -13,6 +13,7 @@ import { codeIdentity } from './code-identity.ts'
 import { controlWay } from './control/control-way.ts'
 import { Control } from './control/control.ts'
 import type { Verb } from './control/protocol.ts'
+import { ExitGuard } from './exit-guard.ts'
 import { loadJob } from './load-job.ts'
 import { createReporter, type Reporter } from './reporter.ts'
 import { openRestore } from './savepoint-at.ts'
@@ -36,8 +37,11 @@ export interface RunFlags {
 export async function run(jobFile: string, flags: RunFlags): Promise<number> {
   const reporter = createReporter(flags.json === true)
   const control = new Control()
-  using signals = new StopSignals(reporter, (reason) => control.stop(reason))
-  using _guard = new ExitGuard()
+  using guard = new ExitGuard(reporter)
+  using signals = new StopSignals(reporter, {
+    stop: (reason) => control.stop(reason),
+    exit: (code) => guard.exit(code),
+  })
   try {
     const end = await runFile(jobFile, flags, { reporter, control })
     reporter.ended(end)
@@ -144,36 +148,22 @@ function codeOf(end: RunEnd, signalCode: number | undefined): number {
   }
 }
 
-/** Code of the job that ends the process itself must not look like a job that has ended. */
-class ExitGuard implements Disposable {
-  constructor() {
-    process.on('exit', this.#onExit)
-  }
-
-  [Symbol.dispose](): void {
-    process.off('exit', this.#onExit)
-  }
-
-  readonly #onExit = (code: number): void => {
-    if (code !== 0) return
-    console.error(
-      'sluice: something in the job ended the process with process.exit(0); the job goes on with the next run',
-    )
-    process.exitCode = 1
-  }
-}
-
 const SIGNAL_CODES = { SIGINT: 130, SIGTERM: 143 } as const
+
+interface SignalActs {
+  readonly stop: (reason: Error) => void
+  readonly exit: (code: number) => void
+}
 
 /** The first signal stops with a last checkpoint; the second exits at once, which is a crash and as safe as one. */
 class StopSignals implements Disposable {
   readonly #reporter: Reporter
-  readonly #stop: (reason: Error) => void
+  readonly #acts: SignalActs
   #code: number | undefined
 
-  constructor(reporter: Reporter, stop: (reason: Error) => void) {
+  constructor(reporter: Reporter, acts: SignalActs) {
     this.#reporter = reporter
-    this.#stop = stop
+    this.#acts = acts
     process.on('SIGINT', this.#onSignal).on('SIGTERM', this.#onSignal)
   }
 
@@ -187,9 +177,9 @@ class StopSignals implements Disposable {
   }
 
   readonly #onSignal = (signal: keyof typeof SIGNAL_CODES): void => {
-    if (this.#code !== undefined) process.exit(SIGNAL_CODES[signal])
+    if (this.#code !== undefined) this.#acts.exit(SIGNAL_CODES[signal])
     this.#code = SIGNAL_CODES[signal]
     this.#reporter.signal(signal)
-    this.#stop(new Error(`stopped by ${signal}`))
+    this.#acts.stop(new Error(`stopped by ${signal}`))
   }
 }

@@ -52,6 +52,12 @@ describe('docs/errors.md', () => {
       /not under SLUICE_USAGE in docs\/errors\.md: not so/,
     ],
     [
+      'a message that cannot be read off the source',
+      'engine/x.ts',
+      "throw new TerminalError(text, { code: 'SLUICE_USAGE' })",
+      /engine\/x\.ts:1: the message of this SLUICE_USAGE cannot be read off/,
+    ],
+    [
       'a kind that the page does not name',
       'engine/x.ts',
       "throw new FencedError('no', { code: 'SLUICE_USAGE' })",

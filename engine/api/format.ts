@@ -66,9 +66,11 @@ export type LineFormat<T> = LineDecoder<T> & LineEncoder<T>
 export function json<T = unknown>(schema?: SchemaLike<T>): LineFormat<T> {
   return {
     encode: (value) => {
-      const line = JSON.stringify(value)
-      if (line === undefined) throw new TypeError(`${typeof value} has no JSON form`)
-      return line
+      const line = jsonOf(value)
+      if (line !== undefined) return line
+      throw new TerminalError(`${typeof value} has no JSON form; map it to a value before the sink`, {
+        code: 'SLUICE_RECORD_NOT_ENCODED',
+      })
     },
     decodeBlock: (block) => {
       const values = parseAll(block)
@@ -80,11 +82,27 @@ export function json<T = unknown>(schema?: SchemaLike<T>): LineFormat<T> {
   }
 }
 
+/** Undefined: there is none. */
+function jsonOf(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value)
+  } catch (error) {
+    throw new TerminalError(`a record has no JSON form: ${messageOf(error)}; map it to plain values before the sink`, {
+      code: 'SLUICE_RECORD_NOT_ENCODED',
+      cause: error,
+    })
+  }
+}
+
 /** Each line is a string. */
 export function lines(): LineFormat<string> {
   return {
     encode: (value) => {
-      if (value.includes('\n') || value.endsWith('\r')) throw new TypeError('a line must not hold a line break')
+      if (value.includes('\n') || value.endsWith('\r')) {
+        throw new TerminalError('a line must not hold a line break; take it out, or write JSON', {
+          code: 'SLUICE_RECORD_NOT_ENCODED',
+        })
+      }
       return value
     },
     decodeBlock: (block) => {

@@ -175,7 +175,7 @@ function restoreRefusal(facts: PreflightFacts, newest: LogEntry): Refusal | unde
     const retained = newest.retained.map((one) => one.checkpoint).join(', ')
     return refuse(
       'SLUICE_CHECKPOINT_UNKNOWN',
-      `job "${facts.job}" has no checkpoint ${facts.restore} any more; retained are ${retained || 'none'}`,
+      `job "${facts.job}" has no checkpoint ${facts.restore}; retained are ${retained || 'none'}`,
     )
   }
   const isNewest = facts.savepoint !== undefined && isNewestOf(facts.savepoint.description, newest)
@@ -274,8 +274,8 @@ function sinkProblems(
 ): readonly Problem[] {
   if (newest === undefined) return []
   const problems: Problem[] = []
-  for (const sink of dueSinksOf(facts, newest)) {
-    if (now.get(sink)?.kind === 'sink') continue
+  const gone = [...dueSinksOf(facts, newest)].filter((sink) => now.get(sink)?.kind !== 'sink')
+  for (const sink of gone) {
     problems.push(
       problem(
         'SLUICE_SINK_GONE',
@@ -286,6 +286,8 @@ function sinkProblems(
   for (const { operator, generation, scope } of newest.unclean) {
     const mine = now.get(operator)
     if (mine?.scope === undefined) {
+      // It is said already.
+      if (gone.includes(operator)) continue
       problems.push(
         problem(
           'SLUICE_SINK_GONE',

@@ -182,7 +182,8 @@ export class JobLog {
         case 'fenced':
           throw new FencedError(
             `generation ${entry.generation} of ${this.#job} is fenced: ${key} belongs to ` +
-              (decision.by === entry.generation ? 'another process of that generation' : `generation ${decision.by}`),
+              (decision.by === entry.generation ? 'another process of that generation' : `generation ${decision.by}`) +
+              '; that run goes on, this one ends',
             { code: 'SLUICE_FENCED' },
           )
         case 'in-doubt':

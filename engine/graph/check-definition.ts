@@ -54,6 +54,11 @@ const GUARANTEES: readonly string[] = ['exactly-once', 'idempotent', 'at-least-o
 export function checkDefinition(definition: JobDefinition): void {
   parseJobId(definition.id)
   const { id, checkpoint = {}, restart, guarantee, parallelism } = definition
+  if (typeof definition.build !== 'function') {
+    throw new TerminalError(`job "${id}" has no function build; declare its graph in one, as in build(flow) { … }`, {
+      code: 'SLUICE_JOB_OPTION_INVALID',
+    })
+  }
   const unknown = Object.keys(definition).find((name) => !Object.hasOwn(MEMBERS, name))
   if (unknown !== undefined) {
     throw new TerminalError(`job "${id}": ${unknown} is unknown; known are ${Object.keys(MEMBERS).join(', ')}`, {

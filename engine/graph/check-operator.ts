@@ -24,7 +24,16 @@ const MAX_DISCOVER_EVERY_MS = 2_147_483_647
 
 type Call = (value: unknown, context: unknown) => void
 
+/** An id that was forgotten moves all that comes after it one place to the left. */
+function checkId(kind: string, id: unknown): void {
+  if (typeof id === 'string') return
+  throw new TerminalError(`a ${kind} has ${nameOf(id)} in the place of its id: name it, as in .${kind}('some-id', …)`, {
+    code: 'SLUICE_ID_MISSING',
+  })
+}
+
 export function checkFunction(kind: string, id: string, given: unknown): void {
+  checkId(kind, id)
   if (typeof given !== 'function')
     throw new TerminalError(`${kind} "${id}" needs a function, not ${nameOf(given)}`, {
       code: 'SLUICE_FUNCTION_MISSING',
@@ -186,10 +195,14 @@ function callOf(owner: object, name: string): Call {
 }
 
 function checkMembers(kind: string, id: string, given: unknown, members: readonly string[]): asserts given is object {
+  checkId(kind, id)
   if (!isObject(given))
-    throw new TerminalError(`${kind} "${id}" is ${nameOf(given)}; was its function not called?`, {
-      code: 'SLUICE_CONNECTOR_INVALID',
-    })
+    throw new TerminalError(
+      `${kind} "${id}" is ${nameOf(given)}, not a ${kind}${typeof given === 'function' ? ': call it, as in name({ … })' : ''}`,
+      {
+        code: 'SLUICE_CONNECTOR_INVALID',
+      },
+    )
   const missing = members.filter((name) => typeof memberOf(given, name) !== 'function')
   if (missing.length > 0)
     throw new TerminalError(`${kind} "${id}" is no ${kind}: it lacks ${missing.join(', ')}`, {
@@ -207,6 +220,7 @@ function isObject(value: unknown): value is object {
 
 function nameOf(value: unknown): string {
   if (value === null) return 'null'
+  if (value === undefined) return 'undefined'
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }
 

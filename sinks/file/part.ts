@@ -143,9 +143,16 @@ export class Part {
 
   /** An error on a descriptor does not say which file: a full disk is found by its path. */
   #cannot(what: string, error: unknown): never {
-    throw new TaskFailure(`cannot ${what} ${this.#path}: ${messageOf(error)}`, {
-      code: 'SLUICE_OUTPUT_FAILED',
-      cause: error,
-    })
+    throw new TaskFailure(
+      `cannot ${what} ${this.#path}: ${messageOf(error)}${isFull(error) ? '; make room there' : ''}`,
+      {
+        code: 'SLUICE_OUTPUT_FAILED',
+        cause: error,
+      },
+    )
   }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
 }

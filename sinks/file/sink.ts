@@ -139,10 +139,13 @@ async function validateDirectory(path: string, context: ValidateContext): Promis
     try {
       await access(at, constants.R_OK | constants.W_OK | constants.X_OK)
     } catch (error) {
-      throw new TerminalError(`file sink "${context.operator}" may not write to ${at}: ${messageOf(error)}`, {
-        code: 'SLUICE_OUTPUT_NOT_WRITABLE',
-        cause: error,
-      })
+      throw new TerminalError(
+        `file sink "${context.operator}" may not write to ${at}: ${messageOf(error)}; let the user of this process write there`,
+        {
+          code: 'SLUICE_OUTPUT_NOT_WRITABLE',
+          cause: error,
+        },
+      )
     }
     return
   }

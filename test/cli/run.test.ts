@@ -253,7 +253,7 @@ test('a job that ends the process itself has not finished: exit 1, and the next 
   )
   const left = await place.sluice('run', 'job.ts', '--set', 'leave=true')
   expect(left.code).toBe(1)
-  expect(left.err).toContain('process.exit(0)')
+  expect(left.err).toContain('ended the process with exit code 0')
   expect((await place.sluice('run', 'job.ts', '--set', 'leave=false')).code).toBe(0)
   expect(place.visible('out')).toEqual(['{"name":"a"}', '{"name":"b"}'])
 })

@@ -164,4 +164,4 @@ test('its job, and its ledger, are killed: each payment is booked once, in order
   await ledger.until(COUNT, () => true)
   expect(Object.groupBy(await ledger.booked(), ({ account }) => account)).toEqual(expected())
   expect(await ledger.hidden()).toEqual([])
-})
+}, 180_000)

@@ -49,7 +49,9 @@ export function tryCommands(markdown: string): Tried {
     const commands = commandsOf(text)
     count += commands.length
     printed = ''
-    if (isFragment) problems.push(...commands.flatMap(tryScript), ...tryInvocations(text))
+    // Of other projects there is `npm start` and the like; `npm run` is meant of this one.
+    if (isFragment)
+      problems.push(...commands.filter((one) => one.startsWith('npm run')).flatMap(tryScript), ...tryInvocations(text))
     for (const command of isFragment ? [] : commands) {
       const tried = tryCommand(command, directory)
       problems.push(...tried.problems)
@@ -93,10 +95,7 @@ function tryCommand(command: string, directory: string): Outcome {
 /** An npm script is there, and the example or benchmark that it takes. */
 function tryScript(command: string): readonly string[] {
   const [, script, args = ''] = /^npm (?:run )?([a-z:]+)(?: -- (.*))?$/.exec(command) ?? []
-  if (script === undefined)
-    return command.startsWith('npm ') && !command.startsWith('npm install')
-      ? [`${command}: there is no such script`]
-      : []
+  if (script === undefined) return [`${command}: there is no such script`]
   if (script === 'ci' && existsSync(join(ROOT, 'package-lock.json'))) return []
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
     scripts: Record<string, string>

@@ -19,6 +19,7 @@ const UNMET: Readonly<Record<string, string>> = {
   'stopped by <>': 'reason of an abort: the run ends as STOPPED',
   'an fsync at the same time failed': 'cause of a SLUICE_STORE_IN_DOUBT that says the rest',
   'the other side went away within a frame': 'cause of a SLUICE_WORKER_LOST',
+  "this version of sluice has no '<>', which <> imports": 'cause of a SLUICE_JOB_FILE_BROKEN, which says the same',
   [comparable(
     '<key> is not a store key: segments of [A-Za-z0-9._-], at most <n> characters each and <n> in all, ' +
       'joined by "/", none of them empty, "." or ".."',
@@ -39,9 +40,11 @@ const UNMET: Readonly<Record<string, string>> = {
 
 /** Files that make an error anew from one that has its message and its code. */
 const PASSED_ON: Readonly<Record<string, string>> = {
+  'engine/api/errors.ts': 'what an assertion says, a bug of ours',
   'engine/coordinator/run-job.ts': 'the decision of the preflight, with its code',
   'engine/host/node-runtime.ts': 'what an abort signal gives as its reason and is no error',
   'engine/worker/error-codec.ts': 'an error of another process, with its code',
+  'engine/worker/hosted-attempt.ts': 'what the other end of a lost connection said of it',
   'engine/worker/worker-process.ts': 'an error of another process, of a graver kind',
   'sources/file/source.ts': 'an error of the file system client, of a graver kind',
 }
@@ -75,6 +78,11 @@ function siteProblems({ place, kind, code, messages }: ErrorSite, entries: reado
   const entry = entries.find((one) => one.code === code)
   if (entry === undefined) return [`${place}: ${code} is not in ${ERROR_PAGE}`]
   const stated = new Set(entry.messages.map(comparable))
+  if (messages.some(isPlaceholder) && !Object.hasOwn(PASSED_ON, fileOf(place))) {
+    return [
+      `${place}: the message of this ${code} cannot be read off: write it where the error is made, under a name of its own`,
+    ]
+  }
   const missing = messages.filter((message) => !isPlaceholder(message) && !stated.has(comparable(message)))
   return [
     ...missing.map((message) => `${place}: this message is not under ${code} in ${ERROR_PAGE}: ${message}`),
@@ -100,9 +108,8 @@ function isForgiven(place: string, message: string): boolean {
 }
 
 function forgivenInVain(sites: readonly ErrorSite[]): readonly string[] {
-  const bare = sites.filter(({ code }) => code === undefined)
-  const messages = new Set(bare.flatMap((site) => site.messages.map(comparable)))
-  const files = new Set(bare.filter((site) => site.messages.some(isPlaceholder)).map(({ place }) => fileOf(place)))
+  const messages = new Set(sites.flatMap((site) => (site.code === undefined ? site.messages.map(comparable) : [])))
+  const files = new Set(sites.filter((site) => site.messages.some(isPlaceholder)).map(({ place }) => fileOf(place)))
   return [
     ...Object.keys(UNMET).filter((message) => !messages.has(message)),
     ...Object.keys(PASSED_ON).filter((file) => !files.has(file)),
