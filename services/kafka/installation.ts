@@ -24,9 +24,9 @@ const POM = fileURLToPath(new URL('pom.xml', import.meta.url))
 /** Maven on a slow line. */
 const DOWNLOAD_TIMEOUT_MS = 300_000
 
-/** Installs Kafka where it is not yet. @param say hears what takes long */
+/** Installs Kafka where it is not yet; `SLUICE_KAFKA_VERSION` names another release than the usual one. @param say hears what takes long */
 export async function installKafka(say: (line: string) => void = () => undefined): Promise<Installation> {
-  const version = versionInPom()
+  const version = process.env['SLUICE_KAFKA_VERSION'] ?? versionInPom()
   const java = findJava()
   const jars = join(cacheDirectory(), version)
   if (!isFilled(jars)) {
@@ -77,7 +77,6 @@ function findJava(): Java {
   throw new TerminalError(
     `Kafka needs Java ${OLDEST_JAVA} or newer, and ${found}. Install a Java runtime (Debian, Ubuntu: ` +
       `apt-get install openjdk-17-jre-headless; macOS: brew install openjdk@17) and put it in PATH, or set JAVA_HOME`,
-    { code: 'SLUICE_SERVICE_JAVA_MISSING' },
   )
 }
 
@@ -92,19 +91,18 @@ async function download(jars: string, version: string, say: (line: string) => vo
     throw new TerminalError(
       `Kafka ${version} is fetched once, by Maven, and there is no mvn in PATH. Install it (Debian, Ubuntu: ` +
         `apt-get install maven; macOS: brew install maven)`,
-      { code: 'SLUICE_SERVICE_MAVEN_MISSING' },
     )
   }
   say(`fetching Kafka ${version} by Maven, once (55 MB)`)
   const unfinished = `${jars}.${process.pid}`
   try {
     const goal = ['dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${unfinished}`]
+    goal.push(`-Dkafka.version=${version}`)
     const { code, output } = await run('mvn', ['-q', '-B', '-f', POM, ...goal])
     if (code !== 0) {
       throw new TerminalError(
         `Maven could not fetch Kafka ${version} (exit code ${code}). It needs Maven Central, or a mirror of it in ` +
           `settings.xml:\n${output.slice(-2_000)}`,
-        { code: 'SLUICE_SERVICE_DOWNLOAD_FAILED' },
       )
     }
     renameSync(unfinished, jars)
