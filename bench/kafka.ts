@@ -1,21 +1,34 @@
 /**
- * `npm run bench -- kafka [--quick]`: Kafka's records in memory, ours against kafkajs in the same process. The last line is JSON: records a
- * second of CPU time of the main thread, so that a busy machine does not count, and ratios.
+ * `npm run bench -- kafka [--only=codec|produce] [--quick]`: ours against kafkajs in the same process. Records in memory (codec): records a
+ * second of CPU time of the main thread, so that a busy machine does not count. To a real broker (produce): by the wall clock and by CPU time.
+ * The last line is JSON, with ratios.
  */
 import { rounded } from './core/figures.ts'
 import { codecFigures, type CodecFigures } from './kafka/codec.ts'
+import { produceFigures, type ProduceFigures } from './kafka/produce.ts'
 
 const isQuick = process.argv.includes('--quick')
+const only = process.argv.find((one) => one.startsWith('--only='))?.slice('--only='.length)
 const ROUNDS = isQuick ? 3 : 9
 
 const ratios: Record<string, number> = {}
-const details: Record<string, CodecFigures> = {}
-for (const recordBytes of [100, 1_000]) {
-  const figures = await codecFigures(recordBytes, ROUNDS)
-  const name = recordBytes === 100 ? '100B' : '1KB'
-  details[name] = figures
-  ratios[`decode${name}`] = rounded(figures.decode / figures.kafkajsDecode)
-  ratios[`encode${name}`] = rounded(figures.encode / figures.kafkajsEncode)
-  console.error(name, JSON.stringify(figures))
+const details: Record<string, CodecFigures | ProduceFigures> = {}
+if (only === undefined || only === 'codec') {
+  for (const recordBytes of [100, 1_000]) {
+    const figures = await codecFigures(recordBytes, ROUNDS)
+    const name = recordBytes === 100 ? '100B' : '1KB'
+    details[name] = figures
+    ratios[`decode${name}`] = rounded(figures.decode / figures.kafkajsDecode)
+    ratios[`encode${name}`] = rounded(figures.encode / figures.kafkajsEncode)
+    console.error(name, JSON.stringify(figures))
+  }
+}
+if (only === undefined || only === 'produce') {
+  for (const [name, figures] of Object.entries(await produceFigures(isQuick))) {
+    details[`produce${name}`] = figures
+    ratios[`produce${name}`] = figures.wallRatio
+    ratios[`produceCpu${name}`] = figures.cpuRatio
+    console.error(`produce ${name}`, JSON.stringify(figures))
+  }
 }
 console.log(JSON.stringify({ bench: 'kafka', ratios, verified: true, quick: isQuick, ...details }))

@@ -25,7 +25,7 @@ export interface KafkaHeader {
 
 export interface KafkaSinkOptions<T> {
   /** As kafkajs has it: `brokers`, `ssl`, `sasl`, … Passwords do not get into plans or logs. */
-  readonly client: KafkaConfig
+  readonly connect: KafkaConfig
   /** Where records go that name no topic. */
   readonly topic?: string
   /** Others that records may name; looked for at the start. One that is not listed is looked for when its first record comes. */

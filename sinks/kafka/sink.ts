@@ -19,7 +19,7 @@ export type { KafkaHeader, KafkaRecord, KafkaSinkOptions } from './options.ts'
 /** @throws TerminalError for options that cannot be meant */
 export function kafkaSink<T>(options: KafkaSinkOptions<T>): Sink<T, KafkaTransaction> {
   const settings = settingsOf(options)
-  const open = async (): Promise<KafkaConnection> => await (options.open ?? openClient)(options.client)
+  const open = async (): Promise<KafkaConnection> => await (options.open ?? openClient)(options.connect)
   return {
     kind: 'kafka',
     guarantee: settings.guarantee,

@@ -67,7 +67,7 @@ async function killedBeforeCommit(
   settings: Readonly<Record<string, string | number>> = {},
 ): Promise<Run> {
   const trap = proxy.trap({ apiKey: END_TXN.key, action: 'cut-before', nth: 2 })
-  const run = orders.start(settings)
+  const run = orders.start({ RATE: 200, ...settings })
   await reached(trap, run)
   run.kill()
   await run.expectCode(null)

@@ -42,7 +42,7 @@ export async function kafkaEnvironment(options: KafkaEnvironmentOptions = {}): P
     record: (number) => number,
     createSink: () => {
       const sink = kafkaSink<number>({
-        client: config,
+        connect: config,
         topic,
         record: (number) => ({ value: String(number) }),
         open: async (from) => failingCommits(await KafkaClient.open(from), failing),

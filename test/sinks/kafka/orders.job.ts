@@ -45,7 +45,7 @@ export default defineJob({
       .sink(
         'out',
         kafkaSink<Counted>({
-          client: { brokers: [process.env['ORDERS_BROKER'] ?? ''], requestTimeout: 3_000, connectionTimeout: 3_000 },
+          connect: { brokers: [process.env['ORDERS_BROKER'] ?? ''], requestTimeout: 3_000, connectionTimeout: 3_000 },
           topic: process.env['ORDERS_TOPIC'] ?? '',
           record: ({ key, index, count }) => ({ key, value: `${life} ${index} ${count}` }),
           transactionTimeoutMs: setting('TRANSACTION_TIMEOUT_MS', 60_000),

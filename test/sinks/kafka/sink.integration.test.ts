@@ -47,7 +47,7 @@ function jobOf(
 ): SinkGeneration<number, KafkaTransaction, never> {
   const environment = {
     createSink: () =>
-      kafkaSink<number>({ client: { brokers }, ...(topic !== undefined && { topic }), record, ...options }),
+      kafkaSink<number>({ connect: { brokers }, ...(topic !== undefined && { topic }), record, ...options }),
     record: (number: number) => number,
     readVisible: () => Promise.resolve([]),
     [Symbol.asyncDispose]: () => Promise.resolve(),
@@ -180,7 +180,7 @@ test.each(['idempotent', 'at-least-once'] as const)(
 test('a request whose answer is lost, and one that never came, are sent again with the same sequence numbers', async () => {
   const topic = await topicOf()
   let requests = 0
-  const open = async (config: KafkaSinkOptions<number>['client']) => {
+  const open = async (config: KafkaSinkOptions<number>['connect']) => {
     const inner = await KafkaClient.open(config)
     const ask: KafkaClient['ask'] = async (api, target, request, options) => {
       if (api.key !== PRODUCE.key) return await inner.ask(api, target, request, options)
@@ -219,7 +219,7 @@ describe('is refused before anything is written', () => {
     longestName: 'job--lineage0--99999999--out--9999--999999999',
   }
   const sinkOf = (options: Options): Sink<number, KafkaTransaction> =>
-    kafkaSink<number>({ client: { brokers }, record: () => ({ value: '' }), ...options })
+    kafkaSink<number>({ connect: { brokers }, record: () => ({ value: '' }), ...options })
   const refused = async (options: Options, over: Partial<SinkValidateContext> = {}): Promise<unknown> =>
     await sinkOf(options)
       .validate({ ...context, ...over })
@@ -251,8 +251,8 @@ describe('is refused before anything is written', () => {
   })
 
   test('a cluster that is not there', async () => {
-    const client = { brokers: ['127.0.0.1:1'], retry: { retries: 0 }, connectionTimeout: 500 }
-    expect(await refused({ topic: 'any', client })).toEqual([
+    const connect = { brokers: ['127.0.0.1:1'], retry: { retries: 0 }, connectionTimeout: 500 }
+    expect(await refused({ topic: 'any', connect })).toEqual([
       'SLUICE_KAFKA_UNREACHABLE',
       expect.stringContaining('127.0.0.1:1'),
     ])
