@@ -11,6 +11,7 @@ import { declarePlan } from './commands/plan.ts'
 import { declareRun } from './commands/run.ts'
 import { declareStatus } from './commands/status.ts'
 import { declareStop } from './commands/stop.ts'
+import { declareTxn } from './commands/txn.ts'
 import { packageVersion } from './version.ts'
 
 /** In the order in which the help lists them. */
@@ -22,6 +23,7 @@ const DECLARATIONS: readonly Declare[] = [
   declareStop,
   declareCancel,
   declareCheckpoints,
+  declareTxn,
   declareDoctor,
 ]
 

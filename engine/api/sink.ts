@@ -5,6 +5,7 @@
 import type { CommitPermit, CommitterContext, GenerationScope, SinkValidateContext, WriterContext } from './context.ts'
 import type { CheckpointId } from './ids.ts'
 import type { Codec, SinkBatch } from './record.ts'
+import type { SinkTransactions, TransactionsContext } from './transactions.ts'
 
 /** What one hop can promise; the guarantee of a path is its weakest hop's. */
 export type Guarantee = 'exactly-once' | 'idempotent' | 'at-least-once'
@@ -42,6 +43,8 @@ export interface Sink<In, C, W = never> {
    * table), as only now others are fenced. A rejection ends the attempt, as one of `createWriter` does.
    */
   createCommitter(context: CommitterContext): Promise<Committer<C, W>>
+  /** For people, by `sluice txn`; the engine never calls it. Left out: there is nothing to be seen or ended by hand. */
+  transactions?(context: TransactionsContext): Promise<SinkTransactions<C>>
 }
 
 /** One subtask of a sink, for one attempt: takes records, and makes them durable and invisible at each checkpoint. */

@@ -1,5 +1,6 @@
 /**
- * The one module that can make a CommitPermit or an AbortPermit (C1, S2): out of a log entry that is durable.
+ * The one module that can make a CommitPermit or an AbortPermit (C1, S2): out of a log entry that is durable; and a HandPermit, out of
+ * what the log and the outside say of one transaction.
  */
 import {
   assert,
@@ -7,10 +8,14 @@ import {
   parseOperatorId,
   type AbortPermit,
   type CommitPermit,
+  type HandPermit,
   type SourcePosition,
+  type TransactionEnd,
 } from '../api/index.ts'
+import { decideEnd, type Acceptance } from './hand-made-end.ts'
 import type { LogEntry } from './log-entry.ts'
 import type { Manifest } from './manifest.ts'
+import type { TransactionVerdict } from './transaction-verdict.ts'
 
 /** `entry` was appended by us and names the manifest's checkpoint as its newest. */
 export function permitForCompleted(entry: LogEntry, manifest: Manifest): CommitPermit {
@@ -53,6 +58,13 @@ export function permitToAbortOwn(entry: LogEntry): AbortPermit {
       `entry ${entry.seq}: checkpoints above ${entry.committedThrough} are not committed yet; nothing may be aborted (S2)`,
   )
   return { generation: entry.generation } as unknown as AbortPermit
+}
+
+/** `sluice txn`, for one transaction: as the log has it, or with its cost accepted by the person who asks (C1, S2). */
+export function permitByHand(verdict: TransactionVerdict, how: TransactionEnd, accepted: Acceptance): HandPermit {
+  const decision = decideEnd(verdict, how, accepted)
+  assert(decision.kind === 'allowed', () => `nobody may ${how} by hand what is "${verdict}" (C1, S2)`)
+  return {} as unknown as HandPermit
 }
 
 /** Every known split's position in a checkpoint. */

@@ -26,7 +26,12 @@ export function externalNames(parts: NameParts): () => string {
 
 /** The beginning of all names that a generation gives to one operator. */
 export function generationPrefix({ job, lineage, generation, operator }: GenerationParts): string {
-  return `${job}--${lineage}--${pad(generation, 8)}--${operator}--`
+  return `${lineagePrefix(job, lineage)}${pad(generation, 8)}--${operator}--`
+}
+
+/** The beginning of all names that all generations of a history give to all operators. */
+export function lineagePrefix(job: string, lineage: string): string {
+  return `${job}--${lineage}--`
 }
 
 /** As long as the longest name there can be. */

@@ -4,13 +4,14 @@
  */
 import type { KafkaConfig } from 'kafkajs'
 import { KafkaClient } from '../../clients/kafka/client.ts'
-import type { Committer, Sink, SinkWriter, WriterContext } from '../../engine/api/index.ts'
+import type { Committer, Sink, SinkWriter, TransactionsContext, WriterContext } from '../../engine/api/index.ts'
 import { kafkaTransactionCodec, type KafkaTransaction } from './committable.ts'
 import { KafkaCommitter } from './committer.ts'
 import type { KafkaConnection } from './connection.ts'
 import { settingsOf, type KafkaSinkOptions, type Settings } from './options.ts'
 import { PlainWriter } from './plain-writer.ts'
 import { checkRequirements } from './requirements.ts'
+import { KafkaTransactions } from './transactions.ts'
 import { KafkaWriter } from './writer.ts'
 
 export type { KafkaTransaction } from './committable.ts'
@@ -38,6 +39,10 @@ export function kafkaSink<T>(options: KafkaSinkOptions<T>): Sink<T, KafkaTransac
       settings.guarantee === 'exactly-once'
         ? new KafkaCommitter({ connection: await open(), context })
         : nothingToCommit(),
+    ...(settings.guarantee === 'exactly-once' && {
+      transactions: async (context: TransactionsContext) =>
+        new KafkaTransactions({ connection: await open(), context }),
+    }),
   }
 }
 

@@ -133,7 +133,7 @@ function isDue(description: TransactionDescription, keep: readonly KafkaTransact
 }
 
 /** What all of them have in common, and anything behind it: brokers that know patterns need not list what is others'. */
-function patternOf(prefixes: readonly string[]): string {
+export function patternOf(prefixes: readonly string[]): string {
   const [first = '', ...others] = prefixes
   let length = first.length
   for (const other of others) {
