@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
 /** Our own name resolves to the sources, in tests, in what they import and in the processes they start. */
@@ -14,11 +15,13 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
-    // Integration tests need a service; SLUICE_INTEGRATION=1 runs them too.
-    exclude: ['node_modules/**', ...(process.env['SLUICE_INTEGRATION'] === '1' ? [] : ['**/*.integration.test.ts'])],
+    // Integration tests need a service, which starts by itself where Java and Maven are; SLUICE_INTEGRATION=0 leaves them out.
+    exclude: ['node_modules/**', ...(process.env['SLUICE_INTEGRATION'] === '0' ? ['**/*.integration.test.ts'] : [])],
+    globalSetup: fileURLToPath(new URL('./test/services/global-setup.ts', import.meta.url)),
     pool: 'forks',
     execArgv: [`--conditions=${ours}`],
     testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // A service may start in one, on a machine that does much else.
+    hookTimeout: 180_000,
   },
 })

@@ -27,7 +27,7 @@ const untold = new RegExp(
     .join('|'),
 )
 const header = /^(?:#![^\n]*\n)?\/\*\*[\s\S]{20,}?\*\//
-const PRODUCT = /^(?:engine|sources|sinks|clients|checkpoint-store|cli|bin)\/.*\.(?:ts|mjs)$/
+const PRODUCT = /^(?:engine|sources|sinks|clients|checkpoint-store|cli|bin|services)\/.*\.(?:ts|mjs)$/
 const CODE = /\.(?:ts|mjs)$/
 
 export const rules = {
@@ -134,7 +134,7 @@ function namedInTitles(text: string): readonly string[] {
 /** What is started or imported from outside: by a person, by npm, by a user's job, by a child process of a test. */
 function isEntry(file: string): boolean {
   return (
-    /^(engine\/index|cli\/(main|worker)|test\/(conformance|simulation)\/index|(examples|bench|docs\/reference)\/run)\.ts$/.test(
+    /^(engine\/index|cli\/(main|worker)|test\/(conformance|simulation)\/index|(examples|bench|docs\/reference|services)\/run)\.ts$/.test(
       file,
     ) ||
     /^(sources\/[^/]+\/source|sinks\/[^/]+\/sink|checkpoint-store\/[^/]+|bench\/[^/]+|[^/]+\.config)\.ts$/.test(file) ||
