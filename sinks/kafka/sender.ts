@@ -202,7 +202,11 @@ export class Sender {
   #answered(session: Session, part: Part, answered: PartitionProduced | undefined): void {
     const { queue, batch } = part
     if (answered === undefined) {
-      session.fail(new TaskFailure(`Kafka's answer to Produce leaves out ${queue.topic}-${queue.partition}`))
+      session.fail(
+        new TaskFailure(`Kafka's answer to Produce leaves out ${queue.topic}-${queue.partition}`, {
+          code: 'SLUICE_KAFKA_WRITE_REFUSED',
+        }),
+      )
       return
     }
     const { errorCode } = answered

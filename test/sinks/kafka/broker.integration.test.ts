@@ -85,7 +85,8 @@ test(
     await until(() => within.log().some(({ committedThrough }) => committedThrough > 2), 'commits')
     await broker.kill()
     await broker.restart()
-    await between.run(0)
+    const ended = await between.run(0)
+    expect(ended.events('ended')).toMatchObject([{ state: 'FINISHED' }])
     await running.expectCode(0)
   },
 )

@@ -83,7 +83,8 @@ for (const [request, actions] of Object.entries(killedAt) as [Request, readonly 
       await first.expectCode(null)
       // What was held arrives now, though its sender is gone.
       trap.release()
-      await orders.run(0)
+      const run = await orders.run(0)
+      expect(run.events('ended')).toMatchObject([{ state: 'FINISHED' }])
     })
   }
 }
@@ -126,7 +127,8 @@ test(
     second.kill()
     await second.expectCode(null)
     look.release()
-    await orders.run(0)
+    const run = await orders.run(0)
+    expect(run.events('ended')).toMatchObject([{ state: 'FINISHED' }])
   },
 )
 

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import type { KafkaClient } from '../../../clients/kafka/client.ts'
 import type { ConsumedRecord } from '../../../services/kafka/java-tools.ts'
@@ -11,10 +12,16 @@ import { offsetOf } from '../../clients/kafka/transactions.ts'
 import type { Trap } from '../../clients/kafka/kafka-proxy.ts'
 import { Run } from '../../kills/run.ts'
 
-const JOB = fileURLToPath(new URL('orders.job.ts', import.meta.url))
+export const JOB = fileURLToPath(new URL('orders.job.ts', import.meta.url))
 const BIN = fileURLToPath(new URL('../../../bin/sluice.mjs', import.meta.url))
 const KEYS = 7
 export const COUNT = 400
+
+export interface Answer {
+  readonly code: number | null
+  readonly out: string
+  readonly err: string
+}
 
 export interface OrdersOptions {
   /** Of the job's id, its keys and its values. */
@@ -34,19 +41,32 @@ export class Orders implements Disposable {
   }
 
   start(settings: Readonly<Record<string, string | number>> = {}, flags: readonly string[] = []): Run {
-    const { life, broker, topic } = this.#options
-    const env = Object.entries({ LIFE: life, BROKER: broker, TOPIC: topic, COUNT, ...settings }).map(
-      ([name, value]) => [`ORDERS_${name}`, String(value)],
-    )
     const child = spawn(process.execPath, [BIN, 'run', JOB, '--json', ...flags], {
       cwd: this.directory,
-      env: { ...process.env, ...Object.fromEntries(env) },
+      env: this.#environment(settings),
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const none = join(this.directory, 'none')
     const run = new Run(child, { trace: none, woken: none })
     this.#runs.push(run)
     return run
+  }
+
+  /** Another command, with the same job file, settings and store. */
+  async command(...argv: readonly string[]): Promise<Answer> {
+    const child = spawn(process.execPath, [BIN, ...argv], {
+      cwd: this.directory,
+      env: this.#environment({}),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const none = join(this.directory, 'none')
+    this.#runs.push(new Run(child, { trace: none, woken: none }))
+    const [out, err, code] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      new Promise<number | null>((resolve) => child.once('close', (ended) => resolve(ended))),
+    ])
+    return { code, out, err }
   }
 
   /** One that must end in this way. */
@@ -71,6 +91,14 @@ export class Orders implements Disposable {
     } catch {
       return []
     }
+  }
+
+  #environment(settings: Readonly<Record<string, string | number>>): NodeJS.ProcessEnv {
+    const { life, broker, topic } = this.#options
+    const env = Object.entries({ LIFE: life, BROKER: broker, TOPIC: topic, COUNT, ...settings }).map(
+      ([name, value]) => [`ORDERS_${name}`, String(value)],
+    )
+    return { ...process.env, ...Object.fromEntries(env) }
   }
 
   [Symbol.dispose](): void {
