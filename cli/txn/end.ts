@@ -42,6 +42,8 @@ export async function endByHand(how: TransactionEnd, { job, id, flags }: Asked):
   refuseWhileRun(looked)
   const chosen = chosenIn(looked, wish)
   for (const { sink, reason } of looked.incomplete) tell(`sink "${sink}": more may be open: ${reason}`)
+  for (const { sink, due } of looked.unseen)
+    if (due > 0) tell(`sink "${sink}" has ${due} commits due that only a run makes`)
   if (chosen.length === 0) return report(how, { looked, ended: [], isJson: flags.json === true })
   for (const one of chosen) tell(`${how} "${one.seen.id}" (${one.verdict}): ${consequenceOf(one, how)}`)
   const question = `${how} ${pluralText(chosen.length, 'transaction')}?`

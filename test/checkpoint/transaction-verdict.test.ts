@@ -3,7 +3,11 @@ import { expect, test } from 'vitest'
 import type { TransactionFate } from '../../engine/api/index.ts'
 import { permitByHand } from '../../engine/checkpoint/commit-permit.ts'
 import { decideEnd, type EndDecision } from '../../engine/checkpoint/hand-made-end.ts'
-import { verdictOf, type TransactionFacts, type TransactionVerdict } from '../../engine/checkpoint/transaction-verdict.ts'
+import {
+  verdictOf,
+  type TransactionFacts,
+  type TransactionVerdict,
+} from '../../engine/checkpoint/transaction-verdict.ts'
 
 type Holding = 'due' | 'due, loss accepted' | 'committed' | 'committed, loss accepted'
 
@@ -78,9 +82,12 @@ const BY_HAND: Readonly<Record<TransactionVerdict, Readonly<Record<'commit' | 'a
 }
 
 for (const [verdict, row] of Object.entries(BY_HAND) as [TransactionVerdict, (typeof BY_HAND)['due']][]) {
-  test.each(Object.entries(row) as ['commit' | 'abort', Cell][])(`%s by hand of what is ${verdict}: %s`, (how, cell) => {
-    expect(decideEnd(verdict, how, { duplicates: false, loss: false }).kind).toBe(cell)
-  })
+  test.each(Object.entries(row) as ['commit' | 'abort', Cell][])(
+    `%s by hand of what is ${verdict}: %s`,
+    (how, cell) => {
+      expect(decideEnd(verdict, how, { duplicates: false, loss: false }).kind).toBe(cell)
+    },
+  )
 }
 
 test('a loss is accepted as a loss only, duplicates as duplicates, and nothing else is bought with either (C1, S2)', () => {

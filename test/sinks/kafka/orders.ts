@@ -111,6 +111,7 @@ export interface LogFacts {
   readonly kind: string
   readonly generation: number
   readonly committedThrough: number
+  readonly retained: readonly { readonly checkpoint: number }[]
   readonly end?: { readonly state: string }
 }
 
