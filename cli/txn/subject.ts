@@ -4,6 +4,7 @@
  */
 import { openStore } from '../../checkpoint-store/open-store.ts'
 import {
+  assert,
   parseJobId,
   TerminalError,
   type CheckpointStore,
@@ -137,7 +138,7 @@ export class JobTransactions implements AsyncDisposable {
   /** Of a sink that was looked into. */
   outside(sink: string): SinkTransactions<unknown> {
     const opened = this.#opened.get(sink)
-    if (opened === undefined) throw new Error(`sink "${sink}" was not looked into`)
+    assert(opened !== undefined, () => `sink "${sink}" was not looked into`)
     return opened
   }
 

@@ -56,6 +56,7 @@ interface Row {
 class Stuck implements Disposable {
   readonly life: string
   readonly orders: Orders
+  readonly #unreached = new Set<Trap>()
   #run: ReturnType<Orders['start']> | undefined
 
   private constructor(life: string) {
@@ -72,6 +73,10 @@ class Stuck implements Disposable {
     )
     const run = stuck.orders.start({ RATE })
     stuck.#run = run
+    for (const trap of traps) {
+      stuck.#unreached.add(trap)
+      void trap.reached.then(() => stuck.#unreached.delete(trap))
+    }
     const [first] = traps
     if (first === undefined) throw new Error('nothing is held')
     await reached(first, run)
@@ -92,6 +97,8 @@ class Stuck implements Disposable {
   async kill(): Promise<void> {
     this.#run?.kill()
     await this.#run?.expectCode(null)
+    // What was held is never delivered; what others send from now on is.
+    for (const trap of this.#unreached) trap.release()
   }
 
   /** Checkpoints that are completed and not known to be committed. */
