@@ -28,8 +28,8 @@ const SUSPECT_MS = 3_000
 
 /** What became of the job: by us, or by the last leader. @throws what a run throws; the signal's reason */
 export async function standBy(options: StandbyOptions): Promise<RunEnd> {
-  for (;;) {
-    const end = await leaderEnd(options)
+  for (let hasTried = false; ; hasTried = true) {
+    const end = await leaderEnd(options, hasTried)
     if (end !== undefined) return end
     options.signal.throwIfAborted()
     try {
@@ -55,11 +55,12 @@ function restoreFlag(restore: string): string | undefined {
   return restore === 'latest' ? undefined : `--restore ${restore}`
 }
 
-/** Undefined: nobody leads. */
-async function leaderEnd(options: StandbyOptions): Promise<RunEnd | undefined> {
+/** Undefined: nobody leads. An ending of long ago is to be started from; one that came while we tried to lead is as if we had watched it. */
+async function leaderEnd(options: StandbyOptions, hasTried: boolean): Promise<RunEnd | undefined> {
   const { job, store, runtime, onLeader } = options
   let { newest } = await JobLog.open(store, job, runtime)
-  if (newest === undefined || newest.kind === 'ended') return undefined
+  if (newest === undefined) return undefined
+  if (newest.kind === 'ended') return hasTried ? endIn(newest) : undefined
   for (;;) {
     // Nobody to wait for: nothing is said of one that has been dead for long.
     if ((await options.isHolderAlive(newest.holder)) !== false) onLeader(newest)

@@ -183,6 +183,18 @@ describe('a standby on another host', () => {
     expect(other.led.at(-1)).toBe('9 another')
   })
 
+  test('does not start a job again that was ended while it tried to lead', async () => {
+    const other = new OtherHost()
+    let tries = 0
+    const lead = async (): Promise<RunEnd> => {
+      tries += 1
+      if (tries > 1) throw new Error('the job was stopped, and it starts it again')
+      await other.append({ kind: 'ended', end: { state: 'STOPPED' } })
+      throw new FencedError('it is run by another one')
+    }
+    expect(await other.standBy(lead)).toEqual({ state: 'STOPPED' })
+  })
+
   test('hears an ending that another start has followed already', async () => {
     const other = new OtherHost()
     other.atMs = async (nowMs) => {
