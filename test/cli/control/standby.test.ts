@@ -4,6 +4,9 @@ import { memoryStore } from '../../../checkpoint-store/memory.ts'
 import { FencedError, type Runtime } from '../../../engine/api/index.ts'
 import { encodeLogEntry, logKey, type LogEntry } from '../../../engine/checkpoint/log-entry.ts'
 import type { RunEnd } from '../../../engine/coordinator/run-job.ts'
+import { nodeRuntime } from '../../../engine/host/node-runtime.ts'
+import { Control } from '../../../cli/control/control.ts'
+import { encodeMessage, mailboxOf } from '../../../cli/control/protocol.ts'
 import { standBy } from '../../../cli/standby.ts'
 import { sampleEntry } from '../../checkpoint/samples.ts'
 import type { StartOptions } from '../../kills/harness.ts'
@@ -205,3 +208,25 @@ describe('a standby on another host', () => {
     expect(await other.standBy(() => Promise.reject(new Error('it must not lead')))).toEqual({ state: 'STOPPED' })
   })
 })
+
+test.each(['stop', 'drain', 'cancel'] as const)(
+  'a %s asked of a run that was fenced does not end the next run of that process',
+  async (verb) => {
+    const store = memoryStore()
+    const { job, generation, holder: sample } = sampleEntry({ seq: 1, kind: 'started' })
+    const holder = { ...sample, socket: `sluice-${'0'.repeat(32)}` }
+    await using control = new Control()
+    const heard = Promise.withResolvers<void>()
+    await control.open({ job, store, runtime: nodeRuntime(), holder, way: 'store', onAsked: () => heard.resolve() })
+    const asked = control.begin()
+    const request = encodeMessage({ job, verb, generation })
+    await store.create(mailboxOf(job, holder)?.requestKey(1) ?? '', Buffer.from(request))
+    await heard.promise
+    const isAborted = (signals: typeof asked): readonly boolean[] =>
+      [signals.stopSignal, signals.drainSignal, signals.cancelSignal].map((signal) => signal.aborted)
+    expect(isAborted(asked)).toContain(true)
+    expect(isAborted(control.begin())).toEqual([false, false, false])
+    control.stop(new Error('SIGTERM'))
+    expect(isAborted(control.begin())).toEqual([true, false, false])
+  },
+)
