@@ -316,8 +316,10 @@ async function isAlive(options: RunOptions, newest: LogEntry, log: JobLog): Prom
   const answer = await options.isHolderAlive(newest.holder)
   if (answer !== null || options.takeOver === true) return answer
   const untilMs = options.runtime.clock.monotonicMs() + WATCH_MS
-  while (options.runtime.clock.monotonicMs() < untilMs) {
+  // The look that decides begins behind the watch: whoever slept through it has heard nothing, which says nothing of the holder.
+  for (let isOver = false; !isOver;) {
     await options.runtime.timers.sleep(WATCH_PAUSE_MS)
+    isOver = options.runtime.clock.monotonicMs() >= untilMs
     const now = await log.refresh()
     if (now?.seq !== newest.seq) return true
   }
