@@ -135,7 +135,7 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
     const repeats = await restoration.repetition(log.newest, built.graph)
     options.onEvent?.({ kind: 'restoring', from: restoring, repeats })
   }
-  const entries = new Entries(entryFacts(options, built, restoring), runtime)
+  const entries = new Entries(entryFacts(asked, built), runtime)
   const requests = options.requests ?? new CheckpointRequests()
   using _closed = { [Symbol.dispose]: () => requests.close('the run is over') }
   await using host = options.createHost?.(built) ?? new LocalHost(built.graph, runtime)
@@ -350,11 +350,7 @@ function scopeOf({ sink }: SinkNode, parallelism: number): string {
   return Buffer.from(sink.scope(parallelism)).toString('base64')
 }
 
-function entryFacts(
-  options: RunOptions,
-  built: BuiltJob,
-  restoring: Restoring | undefined,
-): ConstructorParameters<typeof Entries>[0] {
+function entryFacts(options: Asked, built: BuiltJob): ConstructorParameters<typeof Entries>[0] {
   const parallelism = parallelismOf(options)
   const scopes = built.graph.nodes.flatMap((node) =>
     node.kind === 'sink' ? [{ operator: node.id, scope: node.sink.scope(node.parallelism ?? parallelism) }] : [],
@@ -369,6 +365,6 @@ function entryFacts(
     parallelism,
     scopes,
     acceptLoss: options.acceptLoss ?? null,
-    restoring,
+    restoringAbove: (newest) => options.restoration.restoring(newest),
   }
 }
