@@ -42,13 +42,21 @@ export async function standBy(options: StandbyOptions): Promise<RunEnd> {
 }
 
 /** Decisions of people are about the job as they saw it, not as it will be. @throws TerminalError */
-export function checkStandby({ restore, takeOver, acceptLoss }: RunFlags): void {
-  const other = takeOver === true ? '--take-over' : acceptLoss === undefined ? restoreFlag(restore) : '--accept-loss'
+export function checkStandby(flags: RunFlags): void {
+  const other = decisionIn(flags)
   if (other === undefined) return
   throw new TerminalError(
     `--standby together with ${other}: who stands by takes the job over as it is then; run it once with ${other}, without --standby`,
     { code: 'SLUICE_USAGE' },
   )
+}
+
+function decisionIn({ restore, takeOver, acceptLoss, drop = [] }: RunFlags): string | undefined {
+  if (takeOver === true) return '--take-over'
+  if (acceptLoss !== undefined) return '--accept-loss'
+  // Each takeover would give the state up anew.
+  if (drop.length > 0) return '--drop'
+  return restoreFlag(restore)
 }
 
 function restoreFlag(restore: string): string | undefined {

@@ -98,7 +98,13 @@ describe.concurrent('a standby', () => {
 
   test('where nobody leads it runs at once; together with what a person decides about the job it is refused', async () => {
     using arena = new AskedArena()
-    for (const flags of [['--take-over'], ['--restore', 'none'], ['--restore', '3'], ['--accept-loss', '3']]) {
+    for (const flags of [
+      ['--take-over'],
+      ['--restore', 'none'],
+      ['--restore', '3'],
+      ['--accept-loss', '3'],
+      ['--drop', 'totals'],
+    ]) {
       const refused = await arena.run(2, { isTraced: false, flags: ['--standby', ...flags] })
       expect(refused.events('refused')).toMatchObject([{ code: 'SLUICE_USAGE' }])
     }
