@@ -103,6 +103,7 @@ export class Control implements AsyncDisposable {
     try {
       const end = await run
       this.#ended.resolve(outcomeIn(this.#log?.newest))
+      this.#sweepAtEnd()
       return end
     } catch (error) {
       this.#ended.resolve({ kind: 'broken-off', reason: messageOf(error) })
@@ -119,6 +120,12 @@ export class Control implements AsyncDisposable {
   #newestOf({ socket }: HolderIdentity): LogHead | undefined {
     const newest = this.#log?.newest
     return newest?.holder.socket === socket ? newest : undefined
+  }
+
+  /** A run that only delivers what is due never says that it is running, and behind the end of the input there is no next one. */
+  #sweepAtEnd(): void {
+    const newest = this.#options === undefined ? undefined : this.#newestOf(this.#options.holder)
+    if (newest?.end !== undefined) this.#mailbox?.sweep(newest.generation)
   }
 
   async #ask(verb: Verb): Promise<ControlOutcome> {
