@@ -170,5 +170,6 @@ describe('the documents', () => {
 
   test('a mention of what is not there is found', () => {
     expect(tryMentions('say `sluice walk` or `sluice run --fast`').problems).toHaveLength(2)
+    expect(tryMentions('`sluice checkpoints walk x`, `sluice checkpoints list x --to y`').problems).toHaveLength(2)
   })
 })

@@ -142,7 +142,8 @@ const helps = new Map<string, string>()
 
 function helpOf(command: string): string {
   const known =
-    helps.get(command) ?? spawnSync(process.execPath, [COMMAND, command, '--help'], { encoding: 'utf8' }).stdout
+    helps.get(command) ??
+    spawnSync(process.execPath, [COMMAND, ...command.split(' '), '--help'], { encoding: 'utf8' }).stdout
   helps.set(command, known)
   return known
 }
@@ -151,8 +152,13 @@ function helpOf(command: string): string {
 function tryInvocations(text: string): readonly string[] {
   const joined = text.replaceAll(/\\\n\s*/g, '')
   return [...joined.matchAll(/(?:^|[\s"'/])sluice ([a-z]+)\b([^\n|;&]*)/g)].flatMap(([, command = '', rest = '']) => {
-    const known = helpOf(command)
-    if (!known.startsWith(`Usage: sluice ${command}`)) return [`sluice ${command}: there is no such command`]
+    const help = helpOf(command)
+    if (!help.startsWith(`Usage: sluice ${command}`)) return [`sluice ${command}: there is no such command`]
+    const [, below = ''] = /^ ([a-z]+)/.exec(rest) ?? []
+    const isGroup = help.includes('\nCommands:\n') && below !== ''
+    const known = isGroup ? helpOf(`${command} ${below}`) : help
+    if (isGroup && !known.startsWith(`Usage: sluice ${command} ${below}`))
+      return [`sluice ${command} ${below}: there is no such command`]
     const flags = [...rest.replace(/\s#.*$/, '').matchAll(/(?<=[\s[])--[a-z-]+/g)].map(([flag]) => flag)
     return flags.filter((flag) => !known.includes(flag)).map((flag) => `sluice ${command}${rest}: there is no ${flag}`)
   })
