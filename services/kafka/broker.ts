@@ -40,7 +40,7 @@ export interface BrokerOptions {
   readonly say?: (line: string) => void
 }
 
-const START_TIMEOUT_MS = 60_000
+const START_TIMEOUT_MS = 120_000
 const STOP_TIMEOUT_MS = 30_000
 const LOOK_AGAIN_MS = 20
 /** Another process may take a port between our look and the broker's. */

@@ -18,11 +18,12 @@ export interface ConsumeOptions {
   readonly topic: string
   /** Left out: all of the topic. */
   readonly partition?: number
-  /** Reads until nothing came for so long. */
-  readonly idleMs?: number
+  /** Ends when it has shown so many, or nothing more for a minute; left out: when it has shown nothing more for some seconds. */
+  readonly expectedRecords?: number
 }
 
-const IDLE_MS = 3_000
+const IDLE_MS = 5_000
+const LATE_MS = 60_000
 const TOOL_TIMEOUT_MS = 120_000
 
 /** What Kafka's own consumer shows of a topic with read_committed, from its beginning. Keys and values may hold no tab or line break. */
@@ -42,7 +43,8 @@ export async function consumeCommitted(options: ConsumeOptions): Promise<readonl
     '--isolation-level',
     'read_committed',
     '--timeout-ms',
-    String(options.idleMs ?? IDLE_MS),
+    String(options.expectedRecords === undefined ? IDLE_MS : LATE_MS),
+    ...(options.expectedRecords === undefined ? [] : ['--max-messages', String(options.expectedRecords)]),
     '--formatter-property',
     'null.literal=\u0001null',
     ...properties,

@@ -12,6 +12,9 @@ import { consumeCommitted, runTool } from '../../services/kafka/java-tools.ts'
 import { isAlive } from '../../services/kafka/process-lock.ts'
 import { sharedKafka } from './kafka.ts'
 
+/** Starting a JVM on a machine that does much else. */
+const SLOW_MS = 180_000
+
 async function answers(address: string): Promise<boolean> {
   const [host = '', port = ''] = address.split(':')
   return await new Promise((resolve) => {
@@ -34,7 +37,7 @@ describe('a broker of one test', () => {
   let broker: KafkaBroker
   beforeAll(async () => {
     broker = await KafkaBroker.start()
-  })
+  }, SLOW_MS)
   afterAll(async () => {
     await broker[Symbol.asyncDispose]()
   })
@@ -57,7 +60,12 @@ describe('a broker of one test', () => {
     expect(await answers(address)).toBe(false)
     await broker.restart()
     expect(broker.address).toBe(address)
-    const records = await consumeCommitted({ installation: broker.installation, address, topic: 'kept' })
+    const records = await consumeCommitted({
+      installation: broker.installation,
+      address,
+      topic: 'kept',
+      expectedRecords: 5,
+    })
     expect(records.map((record) => record.offset)).toEqual([0, 1, 2, 3, 4])
   })
 
@@ -81,9 +89,9 @@ describe('a broker of one test', () => {
   })
 
   test('is gone with its directory when it is disposed of', async () => {
-    const other = await KafkaBroker.start()
-    const { pid = 0, directory } = other
-    await other[Symbol.asyncDispose]()
+    const { pid = 0, directory } = broker
+    expect(isAlive(pid)).toBe(true)
+    await broker[Symbol.asyncDispose]()
     expect(isAlive(pid)).toBe(false)
     expect(existsSync(directory)).toBe(false)
   })

@@ -5,6 +5,7 @@ import { COMPRESSIONS } from '../../../clients/kafka/compression/codec.ts'
 import { committedBatches } from '../../../clients/kafka/read-committed.ts'
 import { RecordColumns } from '../../../clients/kafka/wire/record-columns.ts'
 import { OFFSET_COMMIT } from '../../../clients/kafka/wire/group-offsets.ts'
+import { FETCH } from '../../../clients/kafka/wire/fetch.ts'
 import { LIST_OFFSETS } from '../../../clients/kafka/wire/list-offsets.ts'
 import { METADATA } from '../../../clients/kafka/wire/metadata.ts'
 import { PRODUCE } from '../../../clients/kafka/wire/produce.ts'
@@ -76,12 +77,15 @@ describe('Produce and Fetch', () => {
     expect(await committedValues(topic)).toEqual(values)
   })
 
-  test('an old version of both is spoken too', async () => {
+  test('the version is the highest that both sides speak, and may be named', async () => {
+    expect(await client.versionFor(PRODUCE, BROKER)).toBe(11)
+    expect(await client.versionFor(FETCH, BROKER)).toBe(17)
     const topic = await newTopic()
     await append(client, { topic, records: records('one') })
-    const [found] = (await client.metadata([topic])).topics
-    expect(await client.versionFor(PRODUCE, BROKER)).toBe(11)
-    expect(found?.topicId).not.toBe('')
+    for (const version of [12, 13, 15]) {
+      const { batches } = await fetchOnce(client, topic, { offset: 0, version })
+      expect(batches.map(({ recordCount }) => recordCount)).toEqual([1])
+    }
   })
 
   test('a batch whose checksum is wrong is refused by the broker', async () => {
@@ -191,6 +195,38 @@ test('many requests at once, the first ones on a connection that is not open yet
   await end(fresh, producer.handle, { commits: true, version: 4 })
   await settledState(fresh, producer.transactionalId)
   expect(await committedValues(topic)).toEqual(['0', '1', '2', '3', '4'])
+})
+
+test('two fetches at once, the first ones, open one connection', async () => {
+  const topic = await newTopic()
+  await append(client, { topic, records: records('one') })
+  await using fresh = await KafkaClient.open({ brokers: [await sharedKafka()] })
+  const sockets = (): number => process.getActiveResourcesInfo().filter((name) => name.startsWith('TCPSocket')).length
+  const topicId = (await fresh.metadata([topic])).topics[0]?.topicId ?? ''
+  await fresh.versionFor(PRODUCE, BROKER)
+  const before = sockets()
+  const partitions = [{ partition: 0, offset: 0, leaderEpoch: -1, maxBytes: 1_000 }]
+  const request = { maxWaitMs: 0, minBytes: 1, maxBytes: 1_000, isolation: 'read_committed' } as const
+  const fetch = async () =>
+    await fresh.ask(FETCH, BROKER, { ...request, topics: [{ name: topic, topicId, partitions }] })
+  await Promise.all([fetch(), fetch()])
+  expect(sockets() - before).toBe(1)
+})
+
+test('an idle connection keeps no timer running but that of its timeouts, and warns of nothing', async () => {
+  const warnings: Error[] = []
+  const note = (warning: Error): unknown => warnings.push(warning)
+  const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+  process.on('warning', note)
+  const before = timers()
+  await using fresh = await KafkaClient.open({ brokers: [await sharedKafka()] })
+  await fresh.metadata([])
+  await fresh.metadata([])
+  // Warnings are told in a later turn.
+  await new Promise((resolve) => setImmediate(resolve))
+  process.off('warning', note)
+  expect(timers() - before).toBeLessThanOrEqual(1)
+  expect(warnings).toEqual([])
 })
 
 test('nobody at the address is an error that says so, soon', async () => {

@@ -270,24 +270,29 @@ export interface FetchFrom {
   readonly offset: number
   readonly partition?: number
   readonly maxBytes?: number
-  readonly isolation?: 'read_committed' | 'read_uncommitted'
+  readonly version?: number
 }
 
 export async function fetchOnce(
   client: KafkaClient,
   topic: string,
-  { offset, partition = 0, maxBytes = 10_000_000, isolation = 'read_committed' }: FetchFrom,
+  { offset, partition = 0, maxBytes = 10_000_000, version }: FetchFrom,
 ): Promise<FetchedPartition & { readonly batches: readonly RecordBatch[] }> {
   const [found] = (await client.metadata([topic])).topics
   const topicId = found?.topicId ?? ''
   const partitions = [{ partition, leaderEpoch: -1, offset, maxBytes }]
-  const answer = await client.ask(FETCH, BROKER, {
-    maxWaitMs: 500,
-    minBytes: 1,
-    maxBytes,
-    isolation,
-    topics: [{ name: topic, topicId, partitions }],
-  })
+  const answer = await client.ask(
+    FETCH,
+    BROKER,
+    {
+      maxWaitMs: 500,
+      minBytes: 1,
+      maxBytes,
+      isolation: 'read_committed',
+      topics: [{ name: topic, topicId, partitions }],
+    },
+    { ...(version !== undefined && { version }) },
+  )
   const fetched = answer.topics[0]?.partitions[0]
   if (fetched === undefined) throw new Error(`Fetch: ${answer.errorCode}`)
   return { ...fetched, batches: readBatches(fetched.records) }

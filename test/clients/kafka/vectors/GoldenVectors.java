@@ -1,4 +1,4 @@
-// Writes messages.json, batches.json and keys.json: bytes as Kafka's own Java client writes and reads them.
+// Writes messages.json, batches.json, keys.json and errors.json: bytes as Kafka's own Java client writes and reads them.
 // generate.main.ts runs it: java -cp <jars> GoldenVectors.java <directory>; samples.json says which messages.
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -15,8 +15,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import org.apache.kafka.common.compress.Compression;
+import org.apache.kafka.common.errors.RefreshRetriableException;
+import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.internals.RecordHeader;
+import org.apache.kafka.common.protocol.Errors;
 import org.apache.kafka.common.protocol.Message;
 import org.apache.kafka.common.protocol.MessageUtil;
 import org.apache.kafka.common.record.internal.CompressionType;
@@ -40,6 +43,7 @@ public class GoldenVectors {
         write(directory.resolve("messages.json"), messages(JSON.readTree(directory.resolve("samples.json").toFile())));
         write(directory.resolve("batches.json"), batches());
         write(directory.resolve("keys.json"), keys());
+        write(directory.resolve("errors.json"), errors());
     }
 
     /** One vector a line. */
@@ -181,6 +185,20 @@ public class GoldenVectors {
             vector.put("murmur2", hash);
             vector.put("of7", Utils.toPositive(hash) % 7);
             vector.put("of128", Utils.toPositive(hash) % 128);
+            vectors.add(vector);
+        }
+        return vectors;
+    }
+
+    /** The codes, and what the Java client does about them. */
+    static List<?> errors() {
+        List<Object> vectors = new ArrayList<>();
+        for (Errors error : Errors.values()) {
+            Map<String, Object> vector = new LinkedHashMap<>();
+            vector.put("code", error.code());
+            vector.put("name", error.name());
+            vector.put("isRetried", error.exception() instanceof RetriableException);
+            vector.put("refreshes", error.exception() instanceof RefreshRetriableException);
             vectors.add(vector);
         }
         return vectors;
