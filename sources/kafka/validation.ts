@@ -10,7 +10,7 @@ import { persistently } from './patience.ts'
 import { brokersOf, type KafkaSettings } from './settings.ts'
 import { findTopics, notAllowed, TOPIC_AUTHORIZATION_FAILED } from './topics.ts'
 
-const DEADLINE_MS = 10_000
+const DEADLINE_MS = 5_000
 const GROUP_AUTHORIZATION_FAILED = 30
 
 /** Reads only. @throws TerminalError with the setting that is wrong */
