@@ -21,6 +21,7 @@ export default defineConfig({
     pool: 'forks',
     execArgv: [`--conditions=${ours}`],
     testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // A service may start in one, on a machine that does much else.
+    hookTimeout: 180_000,
   },
 })

@@ -17,5 +17,11 @@ export function importOurs(name) {
 function resolveOurselves(specifier, context, nextResolve) {
   if (specifier !== 'sluice' && !specifier.startsWith('sluice/')) return nextResolve(specifier, context)
   const conditions = isCheckout ? [...context.conditions, 'sluice-source'] : context.conditions
-  return nextResolve(specifier, { ...context, conditions, parentURL: import.meta.url })
+  const { parentURL } = context
+  try {
+    return nextResolve(specifier, { ...context, conditions, parentURL: import.meta.url })
+  } catch (error) {
+    const message = `this version of sluice has no '${specifier}', which ${parentURL} imports`
+    throw Object.assign(new Error(message, { cause: error }), { code: error.code })
+  }
 }

@@ -17,10 +17,14 @@ if (major < OLDEST_NODE) {
   const { runIn } = await import('./own-node.mjs')
   if (isCheckout && existsSync(own))
     process.exit(await runIn(own, [fileURLToPath(import.meta.url), ...process.argv.slice(2)]))
-  console.error(
-    `sluice needs Node.js ${OLDEST_NODE} or newer; this is ${process.version} (${process.execPath}). ` +
-      `${isCheckout ? 'Run `npm ci` in the checkout, which brings its own' : 'Put a newer node first in PATH'}.`,
-  )
+  const cure = isCheckout ? 'run `npm ci` in the checkout, which brings its own' : 'put a newer node first in PATH'
+  const refusal = {
+    code: 'SLUICE_NODE_TOO_OLD',
+    message: `sluice needs Node.js ${OLDEST_NODE} or newer; this is ${process.version} (${process.execPath}): ${cure}`,
+  }
+  if (process.argv.includes('--json'))
+    console.log(JSON.stringify({ event: 'refused', exitCode: 2, code: refusal.code, error: refusal.message }))
+  else console.error(`sluice: ${refusal.message} [${refusal.code}]`)
   process.exit(2)
 }
 if (process.env.SLUICE_STARTER_FD !== undefined) (await import('./own-node.mjs')).endWithStarter()

@@ -27,8 +27,10 @@ import type { DurableDirectory } from './durable-directory.ts'
 import { checkKey, checkPrefix } from './key.ts'
 import { isTemporary, temporaryOwner } from './temporary-name.ts'
 
+/** What a store is opened for. */
 export type StoreAccess = 'read' | 'write'
 
+/** Where it is, and what for. */
 export interface DiskStoreOptions {
   /** Made if it does not exist, readable by its owner only. Relative to the working directory. */
   readonly directory: string
@@ -201,10 +203,14 @@ function openFailure(error: unknown, root: string, access: StoreAccess = 'write'
   const code = codeOf(error)
   if (error instanceof InDoubtError || code === '') return error
   if (code === 'ENOENT' && access === 'read')
-    return new TerminalError(`there is no checkpoint store ${root}; name that of the run with --store`)
+    return new TerminalError(`there is no checkpoint store ${root}; name that of the run with --store`, {
+      code: 'SLUICE_STORE_MISSING',
+    })
   const message = `cannot open the checkpoint store ${root}: ${messageOf(error)}; ${openCureOf(code)}`
   const isForGood = ['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EROFS', 'ELOOP', 'ENAMETOOLONG'].includes(code)
-  return isForGood ? new TerminalError(message, { cause: error }) : new RetryableError(message, { cause: error })
+  return isForGood
+    ? new TerminalError(message, { code: 'SLUICE_STORE_NOT_OPENED', cause: error })
+    : new RetryableError(message, { code: 'SLUICE_STORE_NOT_OPENED', cause: error })
 }
 
 function openCureOf(code: string): string {
@@ -217,7 +223,10 @@ async function translated<T>(what: string, act: () => Promise<T>): Promise<T> {
     return await act()
   } catch (error) {
     if (error instanceof InDoubtError || codeOf(error) === '') throw error
-    throw new RetryableError(`cannot ${what}: ${messageOf(error)}; ${cureOf(codeOf(error))}`, { cause: error })
+    throw new RetryableError(`cannot ${what}: ${messageOf(error)}; ${cureOf(codeOf(error))}`, {
+      code: 'SLUICE_STORE_FAILED',
+      cause: error,
+    })
   }
 }
 

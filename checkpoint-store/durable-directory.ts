@@ -94,7 +94,7 @@ export class DurableDirectory {
     return new InDoubtError(
       `a change in ${this.path} may not survive a power loss: fsync of the directory failed (${messageOf(cause)}); ` +
         'asking again would not tell, so start the job again once the disk is well',
-      { cause },
+      { code: 'SLUICE_STORE_IN_DOUBT', cause },
     )
   }
 }

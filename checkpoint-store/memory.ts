@@ -5,12 +5,14 @@
 import type { CheckpointStore, Key } from '../engine/api/index.ts'
 import { checkKey, checkPrefix } from './key.ts'
 
+/** One call, as hooks see it. */
 export interface StoreOperation {
   readonly name: 'create' | 'put' | 'get' | 'delete' | 'list'
   /** The prefix, for `list`. */
   readonly key: Key
 }
 
+/** What is in it, and who watches. */
 export interface MemoryStoreOptions {
   readonly uri?: string
   /** What is in it at first. */
@@ -21,6 +23,7 @@ export interface MemoryStoreOptions {
   readonly after?: (operation: StoreOperation) => void | Promise<void>
 }
 
+/** A store that can be copied. */
 export interface MemoryStore extends CheckpointStore {
   /** A copy of what is in it now. */
   snapshot(): ReadonlyMap<Key, Uint8Array>
@@ -28,6 +31,7 @@ export interface MemoryStore extends CheckpointStore {
   clone(options?: Omit<MemoryStoreOptions, 'files'>): MemoryStore
 }
 
+/** Empty, if nothing is given; each call makes another one. */
 export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
   const { before, after, uri = 'memory:' } = options
   const files = copied(options.files ?? [])

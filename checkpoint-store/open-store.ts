@@ -10,6 +10,7 @@ import { memoryStore } from './memory.ts'
 
 type Open = (uri: string, options: Required<OpenOptions>) => Promise<CheckpointStore>
 
+/** Where relative paths begin, and what for. */
 export interface OpenOptions {
   /** Relative paths are relative to it; default the working directory. */
   readonly baseDirectory?: string
@@ -28,7 +29,10 @@ const schemes: Readonly<Record<string, Open>> = {
  */
 export async function openStore(uri: string, options: OpenOptions = {}): Promise<CheckpointStore> {
   const { baseDirectory = process.cwd(), access = 'write' } = options
-  if (uri === '') throw new TerminalError('the checkpoint store is empty text: give a directory, like "checkpoints"')
+  if (uri === '')
+    throw new TerminalError('the checkpoint store is empty text: give a directory, like "checkpoints"', {
+      code: 'SLUICE_STORE_URI_INVALID',
+    })
   // One letter is a Windows drive.
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(uri)?.[1]?.toLowerCase()
   if (scheme === undefined) return diskStore({ directory: resolve(baseDirectory, uri), access })
@@ -38,6 +42,7 @@ export async function openStore(uri: string, options: OpenOptions = {}): Promise
     `no checkpoint store for "${scheme}:"; use one of ${Object.keys(schemes)
       .map((known) => `${known}:`)
       .join(', ')} or a plain path`,
+    { code: 'SLUICE_STORE_URI_INVALID' },
   )
 }
 
@@ -47,6 +52,7 @@ function directoryOf(uri: string, baseDirectory: string): string {
     return fileURLToPath(uri)
   } catch (cause) {
     throw new TerminalError(`${JSON.stringify(uri)} is not a file URI with an absolute path, like file:///var/sluice`, {
+      code: 'SLUICE_STORE_URI_INVALID',
       cause,
     })
   }

@@ -3,13 +3,23 @@
  */
 import { Command, CommanderError } from 'commander'
 import { EXIT_CODES, type Declare } from './commands/declaration.ts'
+import { declareCheckpoints } from './commands/checkpoints.ts'
+import { declareDoctor } from './commands/doctor.ts'
+import { declareInit } from './commands/init.ts'
 import { declarePlan } from './commands/plan.ts'
 import { declareRun } from './commands/run.ts'
 import { declareStatus } from './commands/status.ts'
 import { packageVersion } from './version.ts'
 
 /** In the order in which the help lists them. */
-const DECLARATIONS: readonly Declare[] = [declareRun, declarePlan, declareStatus]
+const DECLARATIONS: readonly Declare[] = [
+  declareInit,
+  declareRun,
+  declarePlan,
+  declareStatus,
+  declareCheckpoints,
+  declareDoctor,
+]
 
 /** @param argv without `node` and the script; resolves with the exit code */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -23,14 +33,16 @@ export async function main(argv: readonly string[]): Promise<number> {
     await program.parseAsync([...argv], { from: 'user' })
     return code
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-    const [{ refusalFields, refusalText }, { exitCodeOf }] = await Promise.all([
+    if (error instanceof CommanderError && error.exitCode === 0) return 0
+    if (error instanceof CommanderError && error.code === 'commander.help') return 2
+    const [{ refusalFields, refusalText, usageError }, { exitCodeOf }] = await Promise.all([
       import('./refusal.ts'),
       import('../engine/host/exit-code.ts'),
     ])
-    const exitCode = exitCodeOf(error)
-    if (argv.includes('--json')) process.stdout.write(`${JSON.stringify(refusalFields(error, exitCode))}\n`)
-    else process.stderr.write(`${refusalText(error)}\n`)
+    const refusal = error instanceof CommanderError ? usageError(error.message, namedIn(argv, program)) : error
+    const exitCode = exitCodeOf(refusal)
+    if (argv.includes('--json')) process.stdout.write(`${JSON.stringify(refusalFields(refusal, exitCode))}\n`)
+    else process.stderr.write(`${refusalText(refusal)}\n`)
     return exitCode
   } finally {
     process.stdout.off('error', ignoreClosedPipe)
@@ -46,10 +58,23 @@ function createProgram(end: (code: number) => void): Command {
     .version(packageVersion())
     .exitOverride()
     .helpCommand(false)
-    .showHelpAfterError('(sluice --help shows what there is)')
+    // Said by `main`, in the shape of every other refusal.
+    .configureOutput({ outputError: () => undefined })
     .addHelpText('after', EXIT_CODES)
   for (const declare of DECLARATIONS) declare(program, end)
   return program
+}
+
+/** The words of `argv` that are a command, as `checkpoints list`. */
+function namedIn(argv: readonly string[], program: Command): string {
+  const words = ['sluice']
+  let command: Command | undefined = program
+  for (const word of argv) {
+    command = command.commands.find((one) => one.name() === word)
+    if (command === undefined) break
+    words.push(word)
+  }
+  return words.join(' ')
 }
 
 /** `sluice plan … | head`: who stops reading is no reason to fail, least of all for a running job. */

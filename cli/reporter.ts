@@ -1,13 +1,19 @@
 /**
- * What a run tells: for people on stderr, one line that is rewritten on a terminal; for programs JSON lines on stdout. Everything that
+ * What a run tells: for people on stderr, with one line that is rewritten on a terminal; for programs JSON lines on stdout. Everything that
  * is told has one function here, so that both ways tell the same.
  */
-import { codeOf, messageOf, TerminalError, unreachable, type Logger } from '../engine/api/index.ts'
+import { codeOf, messageOf, unreachable, type Logger } from '../engine/api/index.ts'
 import { sourcePositionsOf } from '../engine/checkpoint/commit-permit.ts'
+import type { Progress } from '../engine/coordinator/progress.ts'
+import { repetitionText } from '../engine/checkpoint/repetition.ts'
+import { restoreText } from '../engine/checkpoint/restore-choice.ts'
 import type { RunEnd, RunEvent } from '../engine/coordinator/run-job.ts'
 import type { ExitCode } from '../engine/host/exit-code.ts'
 import { jsonLogger } from '../engine/host/json-logger.ts'
 import { textLogger } from '../engine/host/text-logger.ts'
+import { LiveLine, type TextOutput } from './live-line.ts'
+import { progressLine, summaryText, type Paint } from './progress-text.ts'
+import { originOf, placeOf } from './origin.ts'
 import { refusalFields, refusalText, withCode } from './refusal.ts'
 
 export interface Reporter {
@@ -20,7 +26,7 @@ export interface Reporter {
 }
 
 export function createReporter(asJson: boolean): Reporter {
-  return asJson ? jsonReporter((line) => process.stdout.write(line)) : textReporter(process.stderr)
+  return asJson ? jsonReporter((line) => process.stdout.write(line)) : textReporter(process.stderr, process.env)
 }
 
 export function jsonReporter(write: (line: string) => void): Reporter {
@@ -43,6 +49,8 @@ function eventFields(event: RunEvent): Readonly<Record<string, unknown>> {
   switch (event.kind) {
     case 'settings':
       return { event: 'settings', reused: event.reused, changed: event.changed }
+    case 'restoring':
+      return { event: 'restoring', from: event.from, repeats: event.repeats ?? null }
     case 'running':
       return { event: 'running', generation: event.generation, restored: event.restored }
     case 'completed': {
@@ -62,64 +70,96 @@ function eventFields(event: RunEvent): Readonly<Record<string, unknown>> {
       }
     }
     case 'restarting': {
-      const { restarts, delayMs } = event
-      return { event: 'restarting', restarts, delayMs: Math.round(delayMs), failure: messageOf(event.failure) }
+      const { restarts, delayMs, failure } = event
+      const code = codeOf(failure)
+      return { event: 'restarting', restarts, delayMs: Math.round(delayMs), failure: messageOf(failure), code }
     }
+    case 'progress':
+      return { event: 'progress', ...event.progress }
     default:
       return unreachable(event)
   }
 }
 
-export interface TextOutput {
-  readonly isTTY?: boolean
-  write(text: string): unknown
-}
-
 /** Without a terminal a sign of life comes this often. */
 const SIGN_OF_LIFE_MS = 10_000
-const ERASE_LINE = '\r\u001b[K'
 
-export function textReporter(output: TextOutput, monotonicMs: () => number = () => performance.now()): Reporter {
-  let isProgressShown = false
+/** What of the environment says how a terminal may be used. */
+export interface TerminalEnvironment {
+  /** Not empty: no colors. */
+  readonly NO_COLOR?: string | undefined
+  /** `dumb`: a line cannot be rewritten. */
+  readonly TERM?: string | undefined
+}
+
+export function textReporter(
+  output: TextOutput,
+  environment: TerminalEnvironment,
+  monotonicMs: () => number = () => performance.now(),
+): Reporter {
+  const isLive = output.isTTY === true && environment.TERM !== 'dumb'
+  const paint = isLive && (environment.NO_COLOR ?? '') === '' ? painted : plain
+  const live = new LiveLine(output, monotonicMs)
+  const print = (text: string): void => live.print(text)
   let shownAtMs = monotonicMs()
-  const print = (text: string): void => {
-    output.write(`${isProgressShown ? ERASE_LINE : ''}${text}\n`)
-    isProgressShown = false
-  }
-  const progress = (text: string): void => {
-    if (output.isTTY === true) {
-      output.write(`${ERASE_LINE}${text}`)
-      isProgressShown = true
-    } else if (monotonicMs() - shownAtMs >= SIGN_OF_LIFE_MS) {
-      shownAtMs = monotonicMs()
-      print(text)
-    }
+  let newest: Progress | undefined
+  const progress = (now: Progress): void => {
+    newest = now
+    if (isLive) return live.show((width) => progressLine(now, width, paint))
+    if (monotonicMs() - shownAtMs < SIGN_OF_LIFE_MS) return
+    shownAtMs = monotonicMs()
+    print(progressLine(now, Infinity, paint))
   }
   return {
     logger: textLogger({ write: (line) => print(line.replace(/\n$/, '')) }),
-    event: (event) => (event.kind === 'completed' ? progress(textOf(event)) : print(textOf(event))),
+    event: (event) => {
+      if (event.kind === 'progress') progress(event.progress)
+      else if (event.kind !== 'completed') print(textOf(event))
+      else if (isLive && newest !== undefined) progress(withCompleted(newest, event))
+    },
     signal: (signal) => print(`${signal}: stopping with a last checkpoint; once more to exit at once`),
-    ended: (end) => print(endText(end)),
-    refused: (error) => print(`${refusalText(error)}${originOf(error)}`),
+    ended: (end) => {
+      live.clear()
+      // The reason of a failure stands alone.
+      print(newest === undefined || end.state === 'FAILED' ? endText(end) : `${summaryText(newest)}\n${endText(end)}`)
+    },
+    refused: (error) => {
+      live.clear()
+      print(refusalText(error))
+    },
   }
 }
 
-function textOf(event: RunEvent): string {
+const COLORS = { good: 32, odd: 33, faint: 2 } as const
+const painted: Paint = (text, color) => `\u001b[${COLORS[color]}m${text}\u001b[0m`
+const plain: Paint = (text) => text
+
+/** Between two reports of progress: what is known better. */
+function withCompleted(progress: Progress, event: RunEvent & { readonly kind: 'completed' }): Progress {
+  const { checkpoint, durationMs, alignedMs } = event
+  const stateBytes = progress.checkpoints.last?.stateBytes ?? 0
+  const last = { checkpoint, durationMs, alignedMs, stateBytes, sinceMs: 0 }
+  return { ...progress, checkpoints: { ...progress.checkpoints, last } }
+}
+
+function textOf(event: Exclude<RunEvent, { readonly kind: 'completed' | 'progress' }>): string {
   switch (event.kind) {
     case 'settings':
       return settingsText(event)
+    case 'restoring': {
+      const { from, repeats } = event
+      if (repeats === undefined)
+        return from.kind === 'savepoint' ? `restoring the savepoint ${from.uri}` : `restoring ${restoreText(from)}`
+      return `--restore ${restoreText(from)} goes back behind checkpoint ${repeats.to.checkpoint}: ${repetitionText(repeats)}`
+    }
     case 'running': {
       const from = event.restored === null ? '' : `, from checkpoint ${event.restored}`
       return `running, generation ${event.generation}${from}`
     }
-    case 'completed': {
-      const positions = sourcePositionsOf(event.manifest).filter((one) => !one.ended)
-      const reading = positions.slice(0, 1).map((one) => `, ${one.splitId} at ${JSON.stringify(one.position)}`)
-      return `checkpoint ${event.checkpoint} completed${reading.join('')}`.slice(0, 100)
-    }
     case 'restarting': {
-      const failure = messageOf(event.failure)
-      return `attempt failed: ${failure}; restart ${event.restarts} in ${Math.round(event.delayMs)} ms`
+      const place = placeOf(event.failure)
+      const failure = `${messageOf(event.failure)}${place === undefined ? '' : ` (${place})`}`
+      return `${withCode(`attempt failed: ${failure}`, event.failure)}; restart ${event.restarts} in ${Math.round(event.delayMs)} ms`
     }
     default:
       return unreachable(event)
@@ -151,27 +191,4 @@ function endText(end: RunEnd): string {
     default:
       return unreachable(end)
   }
-}
-
-/** Deeper chains are cyclic. */
-const MAX_CAUSES = 20
-
-/** Where the first error of a chain of causes was thrown, as that is the user's code as a rule; nothing without causes. */
-function originOf(error: unknown): string {
-  let origin: unknown = error
-  for (let depth = 0; depth < MAX_CAUSES && origin instanceof Error && origin.cause !== undefined; depth += 1) {
-    origin = origin.cause
-  }
-  if (origin === error || !(origin instanceof Error)) return ''
-  return isOfCode(origin) ? `\n${origin.stack}` : ''
-}
-
-/** A failed system call and an expected refusal say it all in their message; where we asked helps nobody. */
-function isOfCode(error: Error): boolean {
-  return hasFrames(error) && !(error instanceof TerminalError) && !('syscall' in error)
-}
-
-/** Its first line alone has been told already. */
-function hasFrames(error: Error): boolean {
-  return error.stack?.includes('\n    at ') === true
 }

@@ -9,8 +9,10 @@ import { createHolder, isHolderAlive } from '../engine/host/holder.ts'
 import { nodeRuntime } from '../engine/host/node-runtime.ts'
 import { parseCheckpoint, parseParallelism, parseRestore, parseSettings } from './arguments.ts'
 import { codeIdentity } from './code-identity.ts'
+import { ExitGuard } from './exit-guard.ts'
 import { loadJob } from './load-job.ts'
 import { createReporter, type Reporter } from './reporter.ts'
+import { openRestore } from './savepoint-at.ts'
 import { createWorkerHost, parseWorkers } from './workers.ts'
 
 export interface RunFlags {
@@ -28,8 +30,8 @@ export interface RunFlags {
 
 export async function run(jobFile: string, flags: RunFlags): Promise<number> {
   const reporter = createReporter(flags.json === true)
-  using signals = new StopSignals(reporter)
-  using _guard = new ExitGuard()
+  using guard = new ExitGuard(reporter)
+  using signals = new StopSignals(reporter, (code) => guard.exit(code))
   try {
     const end = await runFile(jobFile, flags, { reporter, stopSignal: signals.stopSignal })
     reporter.ended(end)
@@ -49,11 +51,12 @@ interface Surroundings {
 
 async function runFile(jobFile: string, flags: RunFlags, { reporter, stopSignal }: Surroundings): Promise<RunEnd> {
   const settings = parseSettings(flags.set ?? [])
-  const restore = parseRestore(flags.restore)
+  const asked = parseRestore(flags.restore)
   const acceptLoss = flags.acceptLoss === undefined ? null : parseCheckpoint(flags.acceptLoss, '--accept-loss')
   const workers = flags.workers === undefined ? undefined : parseWorkers(flags.workers)
   const { definition, file } = await loadJob(jobFile)
   const identity = await codeIdentity(file)
+  await using opened = await openRestore(asked)
   await using store = await openStore(flags.store)
   await using holder = await createHolder()
   const runtime = nodeRuntime(reporter.logger)
@@ -69,7 +72,7 @@ async function runFile(jobFile: string, flags: RunFlags, { reporter, stopSignal 
     codeIdentity: identity,
     holder: holder.identity,
     isHolderAlive: (other) => isHolderAlive(other, holder.identity),
-    restore,
+    restore: opened.restore,
     acceptDuplicates: flags.acceptDuplicates ?? false,
     acceptLoss,
     drop: flags.drop ?? [],
@@ -96,35 +99,18 @@ function codeOf(end: RunEnd, signalCode: number | undefined): number {
   }
 }
 
-/** Code of the job that ends the process itself must not look like a job that has ended. */
-class ExitGuard implements Disposable {
-  constructor() {
-    process.on('exit', this.#onExit)
-  }
-
-  [Symbol.dispose](): void {
-    process.off('exit', this.#onExit)
-  }
-
-  readonly #onExit = (code: number): void => {
-    if (code !== 0) return
-    console.error(
-      'sluice: something in the job ended the process with process.exit(0); the job goes on with the next run',
-    )
-    process.exitCode = 1
-  }
-}
-
 const SIGNAL_CODES = { SIGINT: 130, SIGTERM: 143 } as const
 
 /** The first signal stops with a last checkpoint; the second exits at once, which is a crash and as safe as one. */
 class StopSignals implements Disposable {
   readonly #stop = new AbortController()
   readonly #reporter: Reporter
+  readonly #exit: (code: number) => void
   #code: number | undefined
 
-  constructor(reporter: Reporter) {
+  constructor(reporter: Reporter, exit: (code: number) => void) {
     this.#reporter = reporter
+    this.#exit = exit
     process.on('SIGINT', this.#onSignal).on('SIGTERM', this.#onSignal)
   }
 
@@ -142,7 +128,7 @@ class StopSignals implements Disposable {
   }
 
   readonly #onSignal = (signal: keyof typeof SIGNAL_CODES): void => {
-    if (this.#code !== undefined) process.exit(SIGNAL_CODES[signal])
+    if (this.#code !== undefined) this.#exit(SIGNAL_CODES[signal])
     this.#code = SIGNAL_CODES[signal]
     this.#reporter.signal(signal)
     this.#stop.abort(new Error(`stopped by ${signal}`))

@@ -22,7 +22,7 @@ export interface WorkersOptions {
 export function parseWorkers(given: string): number {
   const workers = Number(given)
   if (/^\d+$/.test(given) && workers >= 1 && workers <= MAX_WORKERS) return workers
-  throw new TerminalError(`--workers ${given}: give a whole number from 1 to ${MAX_WORKERS}`)
+  throw new TerminalError(`--workers ${given}: give a whole number from 1 to ${MAX_WORKERS}`, { code: 'SLUICE_USAGE' })
 }
 
 /** Starts the processes. @throws TerminalError for a store that other processes cannot reach */
@@ -31,6 +31,7 @@ export function createWorkerHost(options: WorkersOptions, { graph, planHash, set
   if (/^memory:/i.test(store)) {
     throw new TerminalError(
       `--workers ${workers}: "${store}" is the memory of one process; give a directory with --store`,
+      { code: 'SLUICE_WORKERS_NEED_STORE' },
     )
   }
   const job = { file, settings, planHash, codeIdentity, version: packageVersion(), store, baseDirectory }
@@ -43,6 +44,7 @@ function workerFile(): string {
   const url = ['../bin/worker.mjs', '../../bin/worker.mjs']
     .map((path) => new URL(path, import.meta.url))
     .find((one) => existsSync(one))
-  if (url === undefined) throw new TerminalError('bin/worker.mjs is missing: install sluice anew')
+  if (url === undefined)
+    throw new TerminalError('bin/worker.mjs is missing: install sluice anew', { code: 'SLUICE_INSTALLATION_BROKEN' })
   return fileURLToPath(url)
 }

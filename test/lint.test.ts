@@ -75,6 +75,8 @@ const seeds: readonly Seed[] = [
   { file: 'clients/file/a.ts', code: `import { x } from '../../sinks/file/x.ts'\nvoid x`, rule: imports },
   { file: 'clients/file/b.ts', code: `import { x } from '../../checkpoint-store/x.ts'\nvoid x`, rule: imports },
   { file: 'clients/file/c.ts', code: `import { x } from '../../engine/task/x.ts'\nvoid x`, rule: imports },
+  { file: 'clients/file/e.ts', code: `import { x } from '../../services/kafka/x.ts'\nvoid x`, rule: imports },
+  { file: 'sinks/file/g.ts', code: `import { x } from '../../services/kafka/x.ts'\nvoid x`, rule: imports },
   { file: 'clients/file/d.ts', code: `import { x } from '../../engine/api/index.ts'\nvoid x` },
   { file: 'checkpoint-store/b.ts', code: `import { x } from '../engine/api/index.ts'\nvoid x` },
   { file: 'cli/any.ts', code: `export const x = JSON.parse('1') as any`, rule: 'typescript(no-explicit-any)' },

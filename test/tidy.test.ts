@@ -2,7 +2,8 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { tryCommands, tryMentions, tryTypescript } from './tidy/readme.ts'
+import { tryCommands, tryMentions, tryTypescript } from './tidy/documents.ts'
+import { snippetsOf } from './docs/snippets.ts'
 import { citationsIn, failuresOf, invariantsOf, rules, type Rule, type Tree } from './tidy/rules.ts'
 
 /** What git tracks: a file that is still being written is nobody else's business. */
@@ -47,7 +48,14 @@ const breaking: Readonly<Record<RuleName, readonly (readonly [file: string, text
   'every invariant has a test that names it': [
     ['docs/invariants.md', `${tree.get('docs/invariants.md') ?? ''}| C99 | Something nobody tests. | x | y |\n`],
   ],
+  'every file that the row of an invariant links to names it': [
+    ['docs/invariants.md', `${tree.get('docs/invariants.md') ?? ''}| C1 | x | y | [x](../test/tidy/documents.ts) |\n`],
+  ],
+  'every heading that a document links to exists': [['docs/x.md', 'see [x](files.md#formulas)']],
   'every file that a document links to exists': [['docs/x.md', 'see [x](gone.md)']],
+  'every name that a document links to a file is defined there': [
+    ['docs/x.md', 'see [`Nothing`](../engine/coordinator/attempt.ts)'],
+  ],
   'every file is reached from an entry or a test': [['sinks/file/forgotten.ts', 'export {}']],
 }
 
@@ -77,19 +85,29 @@ describe('the rules', () => {
   })
 })
 
-describe('README', () => {
-  const readme = tree.get('README.md') ?? ''
+describe('the documents', () => {
+  /** Those that a user or a reader of the code is sent to; decisions are history. */
+  const documents = tracked.filter((file) => /^(?:README|docs\/[a-z-]+)\.md$/.test(file))
 
-  test('its TypeScript is correct and its job can be built', () => {
-    const { problems, count } = tryTypescript(readme)
+  test.each(documents)('the TypeScript of %s is correct and its jobs can be built', (document) => {
+    const { problems } = tryTypescript(tree.get(document) ?? '')
     expect(problems).toEqual([])
-    expect(count).toBeGreaterThanOrEqual(1)
   })
 
-  test('its commands run, or name what is there', () => {
-    const { problems, count } = tryCommands(readme)
+  test.each(documents)('the commands of %s run, or name what is there', (document) => {
+    const { problems } = tryCommands(tree.get(document) ?? '')
     expect(problems).toEqual([])
-    expect(count).toBeGreaterThanOrEqual(10)
+  })
+
+  test('have much that is tried, and little that only shows a shape', () => {
+    const snippets = documents.flatMap((document) => snippetsOf(tree.get(document) ?? ''))
+    const code = snippets.filter(({ language }) => language === 'ts')
+    expect(code.length).toBeGreaterThanOrEqual(2)
+    expect(code.filter((one) => one.isFragment).length).toBeLessThanOrEqual(6)
+    expect(snippets.filter(({ language }) => language === 'sh').length).toBeGreaterThanOrEqual(2)
+    expect(
+      snippets.filter(({ language }) => ['js', 'typescript', 'javascript', 'bash', 'console'].includes(language)),
+    ).toEqual([])
   })
 
   test('every command and flag that a document mentions is there', () => {
@@ -114,6 +132,20 @@ describe('README', () => {
     ],
   ])('a snippet with %s is found', (_, snippet, problem) => {
     expect(tryTypescript(`\`\`\`ts\n${snippet}\n\`\`\`\n`).problems.join()).toMatch(problem)
+  })
+
+  test('a program that fails, and output that is another one, are found', () => {
+    expect(tryTypescript('```ts run\nthrow new Error("no")\n```\n').problems.join()).toMatch(/ended with 1/)
+    const commands = '```sh\nmkdir out\necho one > out/a\ncat out/a\n```\n'
+    expect(tryCommands(`${commands}\n\`\`\`text output\none\n\`\`\`\n`).problems).toEqual([])
+    expect(tryCommands(`${commands}\n\`\`\`text output\ntwo\n\`\`\`\n`).problems.join()).toMatch(
+      /printed instead:\none/,
+    )
+  })
+
+  test('a fragment of commands that names what is not there is found', () => {
+    const commands = 'systemctl restart orders\nnpx sluice run job.ts --fast\nnpm run nothing'
+    expect(tryCommands(`\`\`\`sh fragment\n${commands}\n\`\`\`\n`).problems).toHaveLength(2)
   })
 
   test.each([

@@ -6,8 +6,9 @@ export const declareStatus: Declare = (program) => {
   program
     .command('status')
     .description('what the store says of a job, whether a process runs it or not')
-    .argument('<job>', 'the id of the job, or its job file')
+    .argument('<job>', 'the id of the job, or its job file: then it is said whether the code is still that of the run')
     .option(...STORE_OPTION)
-    .option('--json', 'as JSON')
+    .option('--watch', 'look again every second, until it is interrupted')
+    .option('--json', 'as JSON; with --watch one line each time')
     .action(async (job: string, flags: StatusFlags) => (await import('../status.ts')).status(job, flags))
 }

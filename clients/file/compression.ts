@@ -4,6 +4,7 @@
  */
 import { constants, createGunzip, createZstdDecompress, gzip, zstdCompress } from 'node:zlib'
 
+/** Both are part of Node. */
 export type Compression = 'gzip' | 'zstd'
 
 /** Text of one chunk: with less, chunks compress worse; with more, one takes longer than a write to disk should wait for. */

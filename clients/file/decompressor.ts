@@ -128,7 +128,7 @@ export class Decompressor implements AsyncDisposable {
     return new TerminalError(
       `${path}: damaged or cut off ${compression} data behind byte ${this.usedBytes} of the file ` +
         `(byte ${this.#given} of its content): ${reason}. Bring a whole file back, or set \`compression\` to what it is`,
-      { cause },
+      { code: 'SLUICE_INPUT_DAMAGED', cause },
     )
   }
 }

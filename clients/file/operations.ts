@@ -37,26 +37,35 @@ export interface FileOperations {
   openDirectory(path: string): Promise<number>
   /** Writes a part of `bytes` from `offset` on, at the file's end, and returns how much. */
   write(fd: number, bytes: Uint8Array, offset: number): Promise<number>
+  /** Of a file or a directory: resolves when what was written before survives a power cut. */
   fsync(fd: number): Promise<void>
+  /** Once per descriptor. */
   close(fd: number): Promise<void>
   /** EEXIST if `to` is there. */
   link(from: string, to: string): Promise<void>
+  /** Takes the place of `to` where that is there; within one file system. */
   rename(from: string, to: string): Promise<void>
+  /** ENOENT if it is not there. */
   unlink(path: string): Promise<void>
   /** One level; EEXIST if it is there. */
   mkdir(path: string, mode: number): Promise<void>
+  /** ENOTEMPTY if something is in it. */
   rmdir(path: string): Promise<void>
+  /** ENOENT if it is not there. */
   readFile(path: string): Promise<Uint8Array>
+  /** In no order; ENOENT if it is not there. */
   readDirectory(path: string): Promise<readonly DirectoryEntry[]>
   /** ENOENT if it is not there. */
   stat(path: string): Promise<FileFacts>
 }
 
+/** Of `stat`. */
 export interface FileFacts {
   readonly sizeBytes: number
   readonly modifiedMs: number
 }
 
+/** Of `readDirectory`. */
 export interface DirectoryEntry {
   readonly name: string
   readonly isDirectory: boolean

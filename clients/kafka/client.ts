@@ -83,7 +83,7 @@ export class KafkaClient implements AsyncDisposable {
    */
   async ask<Q, A extends Throttled>(api: Api<Q, A>, target: Target, request: Q, options: AskOptions = {}): Promise<A> {
     const link = await this.#linkOf(target)
-    return await link.send(api, options.version ?? highestVersion(api, link), request)
+    return await link.send(api, versionOf(api, link, options.version), request)
   }
 
   /** Asks until the answer is one that asking again would not change. @throws RetryableError at the deadline without any answer */
@@ -112,7 +112,7 @@ export class KafkaClient implements AsyncDisposable {
 
   /** The highest version of a request that the target and we speak. */
   async versionFor<Q, A>(api: Api<Q, A>, target: Target): Promise<number> {
-    return highestVersion(api, await this.#linkOf(target))
+    return versionOf(api, await this.#linkOf(target))
   }
 
   /** Requests without an answer are given up. */
@@ -219,15 +219,19 @@ function isAskedAgain(next: ReturnType<typeof nextStep>): boolean {
   return next === 'retry' || next === 'refresh-coordinator'
 }
 
-function highestVersion<Q, A>(api: Api<Q, A>, link: Link): number {
+/** @param wanted a version above what the broker has would be answered by a closed connection, as if it were gone */
+function versionOf<Q, A>(api: Api<Q, A>, link: Link, wanted?: number): number {
   const { host, port } = link.address
   const spoken = link.versionsOf(api.key)
-  const version = Math.min(api.maxVersion, spoken?.maxVersion ?? -1)
-  if (spoken !== undefined && version >= Math.max(api.minVersion, spoken.minVersion)) return version
+  const version = wanted ?? Math.min(api.maxVersion, spoken?.maxVersion ?? -1)
+  const oldest = wanted ?? Math.max(api.minVersion, spoken?.minVersion ?? 0)
+  if (spoken !== undefined && version >= oldest && version >= spoken.minVersion && version <= spoken.maxVersion)
+    return version
   const range = spoken === undefined ? 'not at all' : `in versions ${spoken.minVersion} to ${spoken.maxVersion}`
+  const needed = wanted === undefined ? `${api.minVersion} to ${api.maxVersion} are spoken here` : `${wanted} is needed`
   throw new TerminalError(
-    `the Kafka broker at ${host}:${port} answers ${api.name} ${range}, and ${api.minVersion} to ${api.maxVersion} are ` +
-      `spoken here: it must be Kafka 3.0 or newer`,
+    `the Kafka broker at ${host}:${port} answers ${api.name} ${range}, and ${needed}: ` +
+      `it must be Kafka 3.0 or newer, and no older than the one that wrote what is asked about`,
     { code: 'SLUICE_KAFKA_BROKER_TOO_OLD' },
   )
 }

@@ -10,6 +10,7 @@ export interface Clock {
   monotonicMs(): number
 }
 
+/** Chance, as one generator per process: seeded under simulation. */
 export interface Random {
   /** In [0, 1). */
   next(): number
@@ -17,6 +18,7 @@ export interface Random {
   token(length: number): string
 }
 
+/** Waiting. */
 export interface Timers {
   /** Resolves after `delayMs`; rejects with the signal's reason as soon as it aborts. */
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>
@@ -24,10 +26,15 @@ export interface Timers {
   yieldToEventLoop(): Promise<void>
 }
 
+/** Where messages for people go; `fields` are plain JSON values. Never throws, never blocks. */
 export interface Logger {
+  /** For who looks for a fault; not shown by default. */
   debug(message: string, fields?: Readonly<Record<string, unknown>>): void
+  /** What people want to know while all is well. */
   info(message: string, fields?: Readonly<Record<string, unknown>>): void
+  /** Something is not as it should be, and the job goes on. */
   warn(message: string, fields?: Readonly<Record<string, unknown>>): void
+  /** Something failed; what becomes of the job is said by how it ends. */
   error(message: string, fields?: Readonly<Record<string, unknown>>): void
 }
 

@@ -4,11 +4,14 @@
 import type { Clock, Logger, Random } from './clock.ts'
 import type { CheckpointId, Generation, JobId, LineageId, OperatorId } from './ids.ts'
 
-/** Counters by name; cheap enough for once per batch, too dear for once per record. */
+/**
+ * Figures of a source or a sink, told with the progress of the run; cheap enough for once per batch, too dear for once per record. At most 200
+ * names for each subtask of an operator (C8). Never throws: what is no amount is passed over.
+ */
 export interface Metrics {
-  /** Adds `delta` to the named counter of this subtask. */
+  /** Adds `delta`, above 0, to the named counter of this subtask. It goes on over restarts: what is done again counts again. */
   count(name: string, delta: number): void
-  /** Sets the named gauge of this subtask. */
+  /** Sets the named gauge of this subtask, for as long as the attempt lasts. */
   gauge(name: string, value: number): void
 }
 
@@ -54,9 +57,13 @@ interface TaskContext {
   readonly lineage: LineageId
   readonly generation: Generation
   readonly operator: OperatorId
+  /** 0 to `parallelism` - 1. */
   readonly subtask: number
+  /** Of this operator in this attempt; another start may have another. */
   readonly parallelism: number
+  /** As many subtasks as an operator can ever have; the same for the whole life of the job. */
   readonly maxParallelism: number
+  /** Relative paths of the job are meant relative to this directory. */
   readonly baseDirectory: string
   readonly clock: Clock
   readonly random: Random
@@ -71,6 +78,7 @@ interface TaskContext {
   fail(error: unknown): void
 }
 
+/** For one writer: of one subtask, for one attempt. */
 export interface WriterContext extends TaskContext {
   /**
    * job / lineage / generation / operator / subtask / counter, joined by `--` in a restricted alphabet ([A-Za-z0-9._-]). Never
@@ -98,6 +106,7 @@ export interface GenerationScope {
   readonly isStale: boolean
 }
 
+/** For one committer: of one sink, for one generation. */
 export interface CommitterContext {
   readonly job: JobId
   readonly lineage: LineageId
@@ -119,6 +128,7 @@ export interface CommitterContext {
   readonly signal: AbortSignal
 }
 
+/** For `discover`: called in the process of the coordinator. */
 export interface SourceContext {
   /** No checkpoint holds what this source discovered before: there is no "before" that a new split could have missed. */
   readonly isFirst: boolean
@@ -131,6 +141,7 @@ export interface SourceContext {
   readonly signal: AbortSignal
 }
 
+/** For one reader: of one subtask, for one attempt. */
 export interface ReaderContext extends TaskContext {}
 
 declare const permitted: unique symbol

@@ -55,12 +55,12 @@ export class InvariantViolation extends SluiceError {
 
 /** On in production. `message` is only called on failure. */
 export function assert(condition: boolean, message: () => string): asserts condition {
-  if (!condition) throw new InvariantViolation(message())
+  if (!condition) throw new InvariantViolation(message(), { code: 'SLUICE_BUG' })
 }
 
 /** Ends every exhaustive switch. */
 export function unreachable(value: never): never {
-  throw new InvariantViolation(`unexpected value ${JSON.stringify(value)}`)
+  throw new InvariantViolation(`unexpected value ${JSON.stringify(value)}`, { code: 'SLUICE_BUG' })
 }
 
 /** The message of anything thrown, for texts and logs. */

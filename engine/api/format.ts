@@ -7,6 +7,7 @@
 import { isUtf8 } from 'node:buffer'
 import { messageOf, TerminalError } from './errors.ts'
 
+/** What became of the lines of a block: each is a value, a bad line, or blank. */
 export interface DecodedBlock<T> {
   /** One per good line, in order. */
   readonly values: readonly T[]
@@ -14,6 +15,7 @@ export interface DecodedBlock<T> {
   readonly bad: readonly BadLine[]
 }
 
+/** A line that could not be decoded, and why. */
 export interface BadLine {
   /** Byte position of the line's first byte, relative to the block. */
   readonly offset: number
@@ -23,6 +25,7 @@ export interface BadLine {
   readonly length?: number
 }
 
+/** Bytes to values, a block of whole lines at a time. Holds no state: the same block gives the same values. */
 export interface LineDecoder<T> {
   /**
    * `block` holds whole lines, each ended by `\n` but perhaps the last; `\r\n` is accepted, lines of spaces and tabs are passed over.
@@ -31,6 +34,7 @@ export interface LineDecoder<T> {
   decodeBlock(block: Buffer): DecodedBlock<T>
 }
 
+/** Values to lines. */
 export interface LineEncoder<T> {
   /** One line, without its end. */
   encode(value: T): string
@@ -39,6 +43,7 @@ export interface LineEncoder<T> {
 /** The part of https://standardschema.dev that is needed: zod, valibot, arktype and others have it. */
 export interface SchemaLike<T> {
   readonly '~standard': {
+    /** Synchronous: a promise is refused. Must not throw. */
     validate(
       value: unknown,
     ):
@@ -48,20 +53,24 @@ export interface SchemaLike<T> {
   }
 }
 
+/** One thing that did not pass. */
 export interface SchemaIssue {
   readonly message: string
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
 }
 
+/** Both ways. */
 export type LineFormat<T> = LineDecoder<T> & LineEncoder<T>
 
 /** Newline-delimited JSON; with a schema each value is checked (synchronously), and what does not pass is a bad line. */
 export function json<T = unknown>(schema?: SchemaLike<T>): LineFormat<T> {
   return {
     encode: (value) => {
-      const line = JSON.stringify(value)
-      if (line === undefined) throw new TypeError(`${typeof value} has no JSON form`)
-      return line
+      const line = jsonOf(value)
+      if (line !== undefined) return line
+      throw new TerminalError(`${typeof value} has no JSON form; map it to a value before the sink`, {
+        code: 'SLUICE_RECORD_NOT_ENCODED',
+      })
     },
     decodeBlock: (block) => {
       const values = parseAll(block)
@@ -73,11 +82,27 @@ export function json<T = unknown>(schema?: SchemaLike<T>): LineFormat<T> {
   }
 }
 
+/** Undefined: there is none. */
+function jsonOf(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value)
+  } catch (error) {
+    throw new TerminalError(`a record has no JSON form: ${messageOf(error)}; map it to plain values before the sink`, {
+      code: 'SLUICE_RECORD_NOT_ENCODED',
+      cause: error,
+    })
+  }
+}
+
 /** Each line is a string. */
 export function lines(): LineFormat<string> {
   return {
     encode: (value) => {
-      if (value.includes('\n') || value.endsWith('\r')) throw new TypeError('a line must not hold a line break')
+      if (value.includes('\n') || value.endsWith('\r')) {
+        throw new TerminalError('a line must not hold a line break; take it out, or write JSON', {
+          code: 'SLUICE_RECORD_NOT_ENCODED',
+        })
+      }
       return value
     },
     decodeBlock: (block) => {
@@ -144,6 +169,7 @@ function checkEach<T>(block: Buffer, schema: SchemaLike<T>): DecodedBlock<T> {
   })
 }
 
+/** What a schema said of a value: the value, perhaps converted, or why it did not pass. */
 export type Checked<T> =
   | { readonly value: T; readonly issues?: undefined }
   | { readonly issues: readonly SchemaIssue[] }
@@ -154,12 +180,16 @@ export function checkSchema<T>(value: unknown, schema: SchemaLike<T>): Checked<T
   try {
     result = schema['~standard'].validate(value)
   } catch (error) {
-    throw new TerminalError(`the schema threw instead of returning issues: ${messageOf(error)}`, { cause: error })
+    throw new TerminalError(`the schema threw instead of returning issues: ${messageOf(error)}`, {
+      code: 'SLUICE_SCHEMA_UNUSABLE',
+      cause: error,
+    })
   }
   if ('then' in result) {
     result.catch(() => undefined)
     throw new TerminalError(
       'the schema gave a promise: it validates asynchronously, or threw; use one that does neither',
+      { code: 'SLUICE_SCHEMA_UNUSABLE' },
     )
   }
   return result

@@ -24,13 +24,17 @@ const NAME = /^(?!.*--)[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,98}[A-Za-z0-9_])?$/
 
 /** @throws TerminalError if `text` is not a job id */
 export function parseJobId(text: string): JobId {
-  if (!NAME.test(text)) throw new TerminalError(`job id ${JSON.stringify(text)} is not valid: ${nameRule}`)
+  if (typeof text !== 'string' || !NAME.test(text))
+    throw new TerminalError(`job id ${JSON.stringify(text)} is not valid: ${nameRule}`, { code: 'SLUICE_ID_INVALID' })
   return text as JobId
 }
 
 /** @throws TerminalError if `text` is not an operator id */
 export function parseOperatorId(text: string): OperatorId {
-  if (!NAME.test(text)) throw new TerminalError(`operator id ${JSON.stringify(text)} is not valid: ${nameRule}`)
+  if (typeof text !== 'string' || !NAME.test(text))
+    throw new TerminalError(`operator id ${JSON.stringify(text)} is not valid: ${nameRule}`, {
+      code: 'SLUICE_ID_INVALID',
+    })
   return text as OperatorId
 }
 

@@ -25,7 +25,10 @@ export interface SideOutput<T> {
   readonly [carried]?: T
 }
 
-/** @param name unique within the operator: letters, digits, `_` and `-` */
+/**
+ * A second output of a source, a process or a connect: `emitTo(output, value)` there, `.side(output)` on the stream behind.
+ * @param name unique within the operator: letters, digits, `_` and `-`
+ */
 export function sideOutput<T>(name: string): SideOutput<T> {
   return { name }
 }
@@ -40,6 +43,7 @@ export interface SinkBatch<T> {
 /** Bytes out of a value and back. `version` is stored beside the bytes; `decode` must read every version ever written. */
 export interface Codec<T> {
   readonly version: number
+  /** Must not change `value`; the bytes are kept for as long as a checkpoint holds them. */
   encode(value: T): Uint8Array
   /** @throws CorruptCheckpointError on bytes it did not write */
   decode(bytes: Uint8Array, version: number): T

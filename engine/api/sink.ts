@@ -1,9 +1,6 @@
 /**
  * The two-phase-commit sink: a writer that prepares, a committer that commits. Modelled on Flink's Sink V2 (FLIP-143, FLIP-191),
  * with explicit outcomes instead of exceptions.
- *
- * Life of an epoch: write… → prepareCommit (durable, invisible) → [checkpoint completes] → commit (visible) → settled → forget.
- * After a crash: commit what is completed and uncommitted → abortStale → createWriter.
  */
 import type { CommitPermit, CommitterContext, GenerationScope, SinkValidateContext, WriterContext } from './context.ts'
 import type { CheckpointId } from './ids.ts'
@@ -12,6 +9,12 @@ import type { Codec, SinkBatch } from './record.ts'
 /** What one hop can promise; the guarantee of a path is its weakest hop's. */
 export type Guarantee = 'exactly-once' | 'idempotent' | 'at-least-once'
 
+/**
+ * Where records leave the job: a factory of writers and a committer. Its methods keep nothing between calls; any process may make its own.
+ *
+ * Life of an epoch: write… → prepareCommit (durable, invisible) → [checkpoint completes] → commit (visible) → settled → forget.
+ * After a crash: commit what is completed and uncommitted → abortStale → createWriter.
+ */
 export interface Sink<In, C, W = never> {
   readonly guarantee: Guarantee
   /** One short word, for plans and logs: `file`, `kafka`. */
@@ -19,6 +22,11 @@ export interface Sink<In, C, W = never> {
   /** Versioned. Committables are self-contained bytes: another process, on another day, may commit them. Keep them small. */
   readonly committableCodec: Codec<C>
   readonly writerStateCodec?: Codec<W>
+  /**
+   * True: writer state says all by itself and names nothing outside, so that a savepoint can hold it, for another job too. Left out: it may
+   * name what only this history of the job has (an open file, an upload), and is not restored from a savepoint.
+   */
+  readonly isWriterStatePortable?: boolean
   /** Reads only; runs before anybody is fenced. @throws TerminalError with the cure */
   validate(context: SinkValidateContext): Promise<void>
   /**
@@ -36,6 +44,7 @@ export interface Sink<In, C, W = never> {
   createCommitter(context: CommitterContext): Promise<Committer<C, W>>
 }
 
+/** One subtask of a sink, for one attempt: takes records, and makes them durable and invisible at each checkpoint. */
 export interface SinkWriter<In, C, W = never> extends AsyncDisposable {
   /**
    * Values and timestamps, in order, one call at a time. A returned promise is backpressure; `settled` may come while it is pending. A throw
@@ -107,6 +116,7 @@ export interface CommitRequestId {
   readonly index: number
 }
 
+/** One committable to be made visible. */
 export interface CommitRequest<C> {
   readonly id: CommitRequestId
   readonly committable: C
@@ -114,6 +124,7 @@ export interface CommitRequest<C> {
   readonly attempt: number
 }
 
+/** What became of one request. Outcomes are values: what is thrown counts as `unknown`. */
 export type CommitOutcome =
   | { readonly kind: 'committed' }
   | { readonly kind: 'already-committed' }
@@ -130,6 +141,7 @@ export interface AbortPermit {
   readonly generation: number
 }
 
+/** What `abortStale` is to look through, and what of it must stay. */
 export interface StaleScope<C, W = never> {
   /** Of every generation that was not cleanly aborted yet, this one included; oldest first. */
   readonly scopes: readonly GenerationScope[]
@@ -146,6 +158,7 @@ export interface StaleScope<C, W = never> {
   readonly keepWriterState: readonly W[]
 }
 
+/** What `abortStale` did. */
 export interface AbortReport {
   /** How many things were removed. */
   readonly aborted: number

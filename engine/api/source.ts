@@ -1,14 +1,5 @@
 /**
  * The replayable source: splits, positions, bounded polls.
- *
- * Life of an attempt: discover → for each subtask, perhaps in a process of its own: createReader → assign → poll … poll, with acknowledge
- * beside it → dispose; with `discoverEveryMs` also discover … discover beside all of it, and addSplits between two polls. After a crash or
- * a failure the next attempt does the same again, from the positions of the last completed checkpoint; splits are dealt out anew each time,
- * so a split may go to another reader, and what several splits share outside (a slot, a cursor) must not be released by one reader for
- * others.
- *
- * What any of these throws or rejects with ends the attempt, and the restart strategy decides; a TerminalError ends the job. So what may
- * work a moment later (a lost connection) is tried again inside, for as long as it makes sense.
  */
 import type { ReaderContext, SourceContext, ValidateContext } from './context.ts'
 import type { Batch } from './record.ts'
@@ -19,6 +10,18 @@ export interface SplitLike {
   readonly id: string
 }
 
+/**
+ * Where records come from: splits, each a sequence of records that can be read again from any position.
+ *
+ * Life of an attempt: discover → for each subtask, perhaps in a process of its own: createReader → assign → poll … poll, with acknowledge
+ * beside it → dispose; with `discoverEveryMs` also discover … discover beside all of it, and addSplits between two polls. After a crash or
+ * a failure the next attempt does the same again, from the positions of the last completed checkpoint; splits are dealt out anew each time,
+ * so a split may go to another reader, and what several splits share outside (a slot, a cursor) must not be released by one reader for
+ * others.
+ *
+ * What any of these throws or rejects with ends the attempt, and the restart strategy decides; a TerminalError ends the job. So what may
+ * work a moment later (a lost connection) is tried again inside, for as long as it makes sense.
+ */
 export interface Source<Out, Split extends SplitLike, Position> {
   /** One short word, for plans and logs: `file`, `kafka`. */
   readonly kind: string
@@ -49,6 +52,7 @@ export interface Source<Out, Split extends SplitLike, Position> {
   createReader(context: ReaderContext): Promise<SourceReader<Out, Split, Position>>
 }
 
+/** A split, and where to begin it if it is new. */
 export interface DiscoveredSplit<Split, Position> {
   readonly split: Split
   readonly start: Position
@@ -78,6 +82,7 @@ export interface SourceReader<Out, Split, Position> extends AsyncDisposable {
   acknowledge?(positions: readonly { readonly split: Split; readonly position: Position }[]): Promise<void>
 }
 
+/** The answer to one poll. */
 export type Polled<Out, Split, Position> =
   /** `after` is the position behind the last of `records`; the engine keeps it once they are pushed through. May be empty. */
   | { readonly kind: 'records'; readonly split: Split; readonly records: Batch<Out>; readonly after: Position }

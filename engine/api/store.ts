@@ -1,15 +1,18 @@
 /**
  * The checkpoint store: a handful of verbs; the only consistency it asks for is a linearizable conditional create.
- *
- * Failures: a `create` that rejects with a RetryableError is called again with the same bytes until its answer is clear, with anything
- * else the process exits, as what became of an entry must be known. A `put` that rejects fails the checkpoint, not the job; its name is
- * not used again. A `delete` is tried again later. Verbs of different keys are called side by side.
  */
 import { SluiceError } from './errors.ts'
 
 /** Path-like: segments of [A-Za-z0-9._-], separated by `/`, none `.` or `..` or empty. */
 export type Key = string
 
+/**
+ * Keys to bytes, written once each. Verbs of different keys are called side by side.
+ *
+ * Failures: a `create` that rejects with a RetryableError is called again with the same bytes until its answer is clear, with anything
+ * else the process exits, as what became of an entry must be known. A `put` that rejects fails the checkpoint, not the job; its name is
+ * not used again. A `delete` is tried again later.
+ */
 export interface CheckpointStore extends AsyncDisposable {
   /** For people: where this is, without secrets. */
   readonly uri: string

@@ -5,6 +5,7 @@
 import { unreachable } from '../api/index.ts'
 import type { EndState, LogEntry, Phase } from './log-entry.ts'
 
+/** What a job is doing, or how it ended. */
 export type JobState = 'STARTING' | 'RUNNING' | 'RESTARTING' | 'STOPPING' | EndState
 
 /** Says nothing of whether the process is still there. */

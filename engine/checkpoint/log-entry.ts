@@ -6,8 +6,10 @@
 import { createHash } from 'node:crypto'
 import { CorruptCheckpointError, type Generation, type JobId, type Key, type LineageId } from '../api/index.ts'
 import type { Manifest } from './manifest.ts'
+import type { Restoring } from './restore-choice.ts'
 
 export type EntryKind = 'started' | 'completed' | 'committed' | 'alive' | 'ended'
+/** How a job ended. All but FINISHED and FAILED by somebody's will; FAILED with a reason. */
 export type EndState = 'FINISHED' | 'STOPPED' | 'CANCELED' | 'FAILED'
 
 /** What the process was doing when it appended an entry that is no ending. */
@@ -30,6 +32,8 @@ export type RetainedCheckpoint = {
   readonly final: boolean
   /** Wall clock, for people. */
   readonly at: number
+  /** The same, of its trigger: what sources gave before is in it. Left out by older releases. */
+  readonly triggeredAt?: number
 } & ({ readonly inline: Manifest } | { readonly key: Key; readonly sizeBytes: number; readonly sha256: string })
 
 /** What a sink of some generation may have left behind outside and nobody has cleanly aborted yet. */
@@ -75,6 +79,8 @@ export interface LogEntry {
   readonly failures: readonly { readonly at: number; readonly generation: number; readonly message: string }[]
   /** Left out by older releases. */
   readonly phase?: Phase
+  /** What this run begins from instead of the newest checkpoint, until that is carried out: nothing else may go on from here. */
+  readonly restoring?: Restoring
   /** Only in `ended`. */
   readonly end?: { readonly state: EndState; readonly reason?: string }
 }
@@ -102,13 +108,19 @@ export function decodeLogEntry(key: Key, bytes: Uint8Array): LogEntry {
   const match = /^sluice-log 1 ([0-9a-f]{64}) (\d+)$/.exec(buffer.toString('latin1', 0, Math.max(0, lineEnd)))
   if (match === null) {
     const what = bytes.byteLength === 0 ? 'is empty' : 'does not start like a log entry of a version this release reads'
-    throw new CorruptCheckpointError(`log entry ${key} ${what}; ${CURE}`)
+    throw new CorruptCheckpointError(`log entry ${key} ${what}; ${CURE}`, { code: 'SLUICE_LOG_CORRUPT' })
   }
   const body = buffer.subarray(lineEnd + 1)
   if (body.byteLength !== Number(match[2])) {
-    throw new CorruptCheckpointError(`log entry ${key} has ${body.byteLength} bytes, ${match[2]} were written; ${CURE}`)
+    throw new CorruptCheckpointError(
+      `log entry ${key} has ${body.byteLength} bytes, ${match[2]} were written; ${CURE}`,
+      { code: 'SLUICE_LOG_CORRUPT' },
+    )
   }
-  if (sha256(body) !== match[1]) throw new CorruptCheckpointError(`log entry ${key} does not match its sha256; ${CURE}`)
+  if (sha256(body) !== match[1])
+    throw new CorruptCheckpointError(`log entry ${key} does not match its sha256; ${CURE}`, {
+      code: 'SLUICE_LOG_CORRUPT',
+    })
   return parseBody(key, body.toString('utf8'))
 }
 
@@ -118,11 +130,13 @@ function parseBody(key: Key, body: string): LogEntry {
   if (entry.format !== 1) {
     throw new CorruptCheckpointError(
       `log entry ${key} has format ${String(entry.format)}, this release reads 1; use the release that wrote it`,
+      { code: 'SLUICE_FORMAT_UNKNOWN' },
     )
   }
   if (!key.endsWith(`/log/${number(entry.seq)}`)) {
     throw new CorruptCheckpointError(
       `log entry ${key} says that it is number ${entry.seq}; it was moved or copied; ${CURE}`,
+      { code: 'SLUICE_LOG_CORRUPT' },
     )
   }
   return entry

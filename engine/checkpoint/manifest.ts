@@ -25,6 +25,13 @@ export interface OperatorSnapshot {
     readonly position: unknown
     readonly ended: boolean
   }[]
+  /**
+   * Sources: records taken; sinks: records given to the writer. In the whole life of the job up to the cut, each once; the sum over all
+   * subtasks counts, since subtask 0 goes on from that of all. Left out by older releases: counted from then on.
+   */
+  readonly records?: number
+  /** Sinks: the newest event time among those records, milliseconds since 1970. Left out: none of them had one. */
+  readonly newestEventAt?: number
   /** Operators with keyed state. */
   readonly state?: KeyedStateHandle
   /** Operators that declare operator state. */

@@ -4,10 +4,15 @@
  */
 import { unreachable } from '../api/index.ts'
 
+/** Whether and when a failed attempt is followed by another. Delays are in milliseconds; what a strategy gives up on is FAILED. */
 export type RestartStrategy =
+  /** The first failure is the last. */
   | { readonly kind: 'none' }
+  /** So many restarts of this process, each after the same delay. */
   | { readonly kind: 'fixed-delay'; readonly attempts: number; readonly delayMs: number }
+  /** Given up at more than `failures` within `perMs`. */
   | { readonly kind: 'failure-rate'; readonly failures: number; readonly perMs: number; readonly delayMs: number }
+  /** From `initialMs` on, each time `factor` times as long, `maxMs` at most. */
   | {
       readonly kind: 'exponential-delay'
       readonly initialMs: number

@@ -3,13 +3,17 @@
  */
 import { unreachable } from '../api/index.ts'
 
+/** When a job takes checkpoints, and how many may go wrong. */
 export interface CheckpointPolicy {
+  /** From trigger to trigger, default 1,000: so long does output wait to become visible. */
   readonly intervalMs: number
   /** From the end of one (completed or not) to the trigger of the next. */
   readonly minPauseMs: number
+  /** One that is not complete by then is given up, default 600,000; what it prepared is carried by the next. */
   readonly timeoutMs: number
   /** This many unsuccessful ones in a row are tolerated. */
   readonly toleratedFailures: number
+  /** Completed and not committed yet: with so many, default 4, none is triggered. */
   readonly maxUncommittedEpochs: number
 }
 

@@ -291,6 +291,7 @@ export class Attempt {
     throw new TaskFailure(
       `${this.#failures} checkpoints in a row did not complete (${policy.toleratedFailures} are tolerated); the last one, ` +
         `${flight.checkpoint}, was ${why}`,
+      { code: 'SLUICE_CHECKPOINTS_FAIL' },
     )
   }
 

@@ -80,17 +80,25 @@ export function generationOfBlob(job: string, key: string): number | undefined {
 
 /** @throws CorruptCheckpointError naming the key if it is missing or not what was written */
 export async function getBlob(store: CheckpointStore, reference: BlobReference): Promise<Uint8Array> {
+  const read = await readBlob(store, reference)
+  if (read.kind === 'whole') return read.bytes
+  throw new CorruptCheckpointError(`${reference.key} ${read.problem}; ${CURE}`, { code: 'SLUICE_CHECKPOINT_CORRUPT' })
+}
+
+export type BlobRead =
+  | { readonly kind: 'whole'; readonly bytes: Uint8Array }
+  /** In words that go on behind its key. */
+  | { readonly kind: 'damaged'; readonly problem: string }
+
+export async function readBlob(store: CheckpointStore, reference: BlobReference): Promise<BlobRead> {
   const bytes = await store.get(reference.key)
-  if (bytes === undefined) throw new CorruptCheckpointError(`${reference.key} is missing from ${store.uri}; ${CURE}`)
+  if (bytes === undefined) return { kind: 'damaged', problem: `is missing from ${store.uri}` }
   if (bytes.byteLength !== reference.sizeBytes) {
-    throw new CorruptCheckpointError(
-      `${reference.key} in ${store.uri} has ${bytes.byteLength} bytes, ${reference.sizeBytes} were written; ${CURE}`,
-    )
+    const problem = `in ${store.uri} has ${bytes.byteLength} bytes, ${reference.sizeBytes} were written`
+    return { kind: 'damaged', problem }
   }
-  if (sha256(bytes) !== reference.sha256) {
-    throw new CorruptCheckpointError(`${reference.key} in ${store.uri} does not match its sha256; ${CURE}`)
-  }
-  return bytes
+  if (sha256(bytes) === reference.sha256) return { kind: 'whole', bytes }
+  return { kind: 'damaged', problem: `in ${store.uri} does not match its sha256` }
 }
 
 const CURE =

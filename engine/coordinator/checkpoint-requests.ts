@@ -4,6 +4,7 @@
  */
 import { unreachable } from '../api/index.ts'
 
+/** What became of a checkpoint that was asked for. */
 export type CheckpointOutcome =
   | { readonly kind: 'completed'; readonly checkpoint: number }
   /** Declined, timed out, or the job ended first; asking again may help while it runs. */
@@ -17,6 +18,7 @@ interface Request {
   resolve(outcome: CheckpointOutcome): void
 }
 
+/** Give it to `runJob` as `requests`, and ask it while the job runs. */
 export class CheckpointRequests {
   /** Asked for; no trigger since. */
   #waiting: Request[] = []
@@ -40,12 +42,14 @@ export class CheckpointRequests {
     if (this.#waiting.length > 0) onRequest()
   }
 
+  /** By the coordinator: all who wait get this one. */
   triggered(checkpoint: number): void {
     if (this.#waiting.length === 0) return
     this.#bound.set(checkpoint, { requests: this.#waiting, isCompleted: false })
     this.#waiting = []
   }
 
+  /** By the coordinator: it is durable. */
   completed(checkpoint: number): void {
     const bound = this.#bound.get(checkpoint)
     if (bound === undefined) return
@@ -63,6 +67,7 @@ export class CheckpointRequests {
     }
   }
 
+  /** By the coordinator: it was declined, timed out, or its attempt ended. */
   notCompleted(checkpoint: number, reason: string): void {
     const bound = this.#bound.get(checkpoint)
     this.#bound.delete(checkpoint)

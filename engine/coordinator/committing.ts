@@ -26,7 +26,7 @@ import type { LogEntry } from '../checkpoint/log-entry.ts'
 import type { Manifest, StoredCommittable } from '../checkpoint/manifest.ts'
 import type { JobGraph, SinkNode } from '../graph/job-graph.ts'
 import { generationPrefix } from '../task/external-name.ts'
-import { NO_METRICS } from '../task/open-task.ts'
+import type { Figures } from '../task/figures.ts'
 import { within } from './deadline.ts'
 import { scopesOf } from './unclean-scopes.ts'
 
@@ -61,11 +61,13 @@ export interface CommitEnvironment {
   readonly acceptedLosses: AcceptedLosses
   /** An unclear answer is being retried: for logs and metrics. */
   onRetry(operator: string, attempt: number, cause: unknown): void
+  /** To one call, of so many requests; some may have no outcome. */
+  onAnswer(outcomes: readonly CommitOutcome[], requests: number): void
 }
 
 /** One for each sink of the job. What was made is closed again when another cannot be made. */
 export async function createCommitters(
-  { graph, runtime, baseDirectory }: CommitterOptions,
+  { graph, runtime, baseDirectory, figures }: CommitterOptions,
   started: LogEntry,
   signal: AbortSignal,
 ): Promise<readonly SinkCommitter[]> {
@@ -77,7 +79,7 @@ export async function createCommitters(
       const older = scopesOf(started, operator, generation).filter((one) => one.isStale)
       const { clock, random, logger } = runtime
       const names = { job, lineage, generation, operator, namePrefix, older, baseDirectory }
-      const context = { ...names, clock, random, logger, metrics: NO_METRICS, signal }
+      const context = { ...names, clock, random, logger, metrics: figures.tasks.metricsOf(operator, null), signal }
       return { operator, sink, committer: await sink.createCommitter(context) }
     }),
   )
@@ -92,6 +94,7 @@ interface CommitterOptions {
   readonly graph: JobGraph
   readonly runtime: Runtime
   readonly baseDirectory: string
+  readonly figures: { readonly tasks: Figures }
 }
 
 /**
@@ -113,6 +116,7 @@ export async function commitCheckpoint(
     if (sinks.some((sink) => sink.operator === operator)) continue
     throw new TerminalError(
       `checkpoint ${manifest.checkpoint} holds commits of sink "${operator}", which the job no longer has: bring the sink back until they are delivered`,
+      { code: 'SLUICE_SINK_GONE' },
     )
   }
   const results = await Promise.allSettled(
@@ -179,6 +183,7 @@ async function commitBatch(
   for (let attempt = 1; ; attempt += 1) {
     environment.signal.throwIfAborted()
     const outcomes = await ask(permit, sink, { pending, attempt }, environment)
+    environment.onAnswer(outcomes, pending.length)
     const decision = decideOutcomes(environment.policy, {
       requests: pending.length,
       outcomes,
@@ -239,5 +244,6 @@ function lost(permit: CommitPermit, stored: StoredCommittable, reason: string): 
       `(committed with checkpoint ${permit.checkpoint}, handle ${Buffer.from(stored.bytes, 'base64').toString('latin1').slice(0, 300)}): ` +
       `${messageOf(reason)}. Output is frozen at this point. Bring the prepared data back and start again, or accept that these ` +
       `records never appear with --accept-loss ${permit.checkpoint}`,
+    { code: 'SLUICE_COMMIT_LOST' },
   )
 }

@@ -2,7 +2,8 @@
  * Makes the log entries of this process: each self-contained, carrying over what the newest one says.
  */
 import { parseGeneration, parseJobId, type JobId, type LineageId, type Runtime } from '../api/index.ts'
-import type { EndState, HolderIdentity, LogEntry, Phase, UncleanScope } from '../checkpoint/log-entry.ts'
+import type { EndState, EntryKind, HolderIdentity, LogEntry, Phase, UncleanScope } from '../checkpoint/log-entry.ts'
+import { choiceOf, type RestoreChoice, type Restoring } from '../checkpoint/restore-choice.ts'
 
 export interface EntryFacts {
   readonly job: string
@@ -16,11 +17,13 @@ export interface EntryFacts {
   /** Scope of each sink of this job. */
   readonly scopes: readonly { readonly operator: string; readonly scope: Uint8Array }[]
   readonly acceptLoss: number | null
-  /** Restore this instead of the newest one (a new lineage): its checkpoints above are not carried. Undefined: the newest. */
-  readonly rollbackTo: number | 'none' | undefined
+  /** Restore this instead of the newest one (a new lineage): other checkpoints are not carried. Undefined: the newest. */
+  readonly restoring: Restoring | undefined
 }
 
 const FAILURES_KEPT = 10
+/** Entries that decide nothing about what is retained: what was to be restored is still to be. */
+const UNDECIDED: ReadonlySet<EntryKind> = new Set(['alive', 'ended'])
 
 export class Entries {
   readonly #facts: EntryFacts
@@ -29,6 +32,7 @@ export class Entries {
   #cleanBelow = 0
   #failures: LogEntry['failures'] = []
   #rolledBack = false
+  #firstCheckpoint = 1
   #phase: Phase = 'starting'
   #isStopping = false
 
@@ -49,6 +53,10 @@ export class Entries {
     this.#isStopping ||= phase === 'stopping'
   }
 
+  get phase(): Phase {
+    return this.#isStopping ? 'stopping' : this.#phase
+  }
+
   failed(generation: number, message: string): void {
     const failure = { at: this.#runtime.clock.now(), generation, message: message.slice(0, 2_000) }
     this.#failures = [...this.#failures, failure].slice(-FAILURES_KEPT)
@@ -57,6 +65,7 @@ export class Entries {
   started(seq: number, newest: LogEntry | undefined, restarts: number): LogEntry {
     const generation = parseGeneration((newest?.generation ?? 0) + 1)
     const facts = this.#facts
+    if (restarts === 0) this.#firstCheckpoint = newest?.nextCheckpoint ?? 1
     this.#failures = [
       ...new Map(
         [...(newest?.failures ?? []), ...this.#failures].map((one) => [`${one.at} ${one.generation}`, one]),
@@ -92,33 +101,41 @@ export class Entries {
       parallelism: facts.parallelism,
       restarts,
       failures: this.#failures,
-      phase: this.#phaseNow(),
+      phase: this.phase,
+      ...(this.#rolledBack || facts.restoring === undefined ? {} : { restoring: facts.restoring }),
     }
   }
 
   /** The next entry of the generation that appended `newest`. */
   extend(seq: number, newest: LogEntry, part: EntryPart): LogEntry {
-    const { end: _, ...carried } = newest
+    const { end: _, restoring, ...carried } = newest
     return {
       ...carried,
+      ...(restoring === undefined || !UNDECIDED.has(part.kind) ? {} : { restoring }),
       ...part,
       seq,
       nonce: this.#runtime.random.token(16),
       at: this.#runtime.clock.now(),
       unclean: newest.unclean.flatMap((scope) => uncleanFrom(scope, this.#cleanBelow)),
       failures: this.#failures,
-      phase: this.#phaseNow(),
+      phase: this.phase,
     }
   }
 
   /** What the next recovery restores: what was asked for, until a rollback is in the log; from then on the newest. */
-  get restore(): 'latest' | 'none' | number {
-    return this.#rolledBack ? 'latest' : (this.#facts.rollbackTo ?? 'latest')
+  get restore(): RestoreChoice {
+    const { restoring } = this.#facts
+    return this.#rolledBack || restoring === undefined ? 'latest' : choiceOf(restoring)
   }
 
   /** The entry that carries out the rollback is durable. */
   rolledBack(): void {
     this.#rolledBack = true
+  }
+
+  /** Was this checkpoint completed, or imported, by this process? */
+  isOurs(checkpoint: number): boolean {
+    return checkpoint >= this.#firstCheckpoint
   }
 
   /** Is this start a rollback to another checkpoint than this one? */
@@ -129,10 +146,6 @@ export class Entries {
 
   ended(seq: number, newest: LogEntry, state: EndState, reason: string | undefined): LogEntry {
     return this.extend(seq, newest, { kind: 'ended', end: reason === undefined ? { state } : { state, reason } })
-  }
-
-  #phaseNow(): Phase {
-    return this.#isStopping ? 'stopping' : this.#phase
   }
 }
 

@@ -14,6 +14,8 @@ import type { CommitEnvironment, SinkCommitter } from './committing.ts'
 import type { Entries } from './entries.ts'
 import type { JobLog } from './job-log.ts'
 import type { Pulse } from './pulse.ts'
+import type { RunFigures } from './run-figures.ts'
+import type { Savepoint } from './savepoint.ts'
 
 export interface GenerationOptions {
   readonly job: string
@@ -32,7 +34,9 @@ export interface GenerationOptions {
   /** The entry that the preflight looked at (0: none); undefined once a start was found to be allowed. */
   readonly preflightSeq: number | undefined
   onChecked(): void
+  /** Operators whose part in what this process found is given up; what it completes itself is not. */
   readonly dropped: readonly string[]
+  readonly savepoint: Savepoint | undefined
   /** Graceful stop: one last checkpoint, all committed. */
   readonly stopSignal: AbortSignal
   /** No last checkpoint; what is due is left to the log if it cannot be committed soon. */
@@ -40,6 +44,7 @@ export interface GenerationOptions {
   readonly requests: CheckpointRequests
   readonly entries: Entries
   readonly pulse: Pulse
+  readonly figures: RunFigures
   /** Somebody appended between preflight and start. @throws TerminalError when what is there now does not allow this run */
   recheck(started: LogEntry): Promise<void>
   onCompleted(manifest: Manifest, times: CheckpointTimes): void

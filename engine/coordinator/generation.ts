@@ -96,6 +96,7 @@ async function start(options: GenerationOptions): Promise<LogEntry> {
     case 'fenced':
       throw new FencedError(
         `the log of ${job} went on far beyond entry ${started.seq} while this process was away: a newer one lives`,
+        { code: 'SLUICE_FENCED' },
       )
     default:
       return unreachable(decision)
@@ -133,7 +134,7 @@ async function abortOwn({ log, runtime, entries }: GenerationOptions, { leftover
 }
 
 function commitEnvironment(
-  { runtime }: GenerationOptions,
+  { runtime, figures }: GenerationOptions,
   { acceptedLosses }: LogEntry,
   signal: AbortSignal,
 ): CommitEnvironment {
@@ -142,6 +143,7 @@ function commitEnvironment(
     signal,
     policy: DEFAULT_COMMIT_POLICY,
     acceptedLosses: new Set(acceptedLosses),
+    onAnswer: (outcomes, requests) => figures.answered(outcomes, requests),
     onRetry: (operator, attempt, cause) =>
       runtime.logger.warn(`commit of sink "${operator}" is asked again (attempt ${attempt})`, {
         cause: messageOf(cause),

@@ -64,6 +64,7 @@ export class JobLog {
     throw new TerminalError(
       `the log of "${job}" in ${store.uri} was written by job "${newest.job}": a directory that was renamed or copied? ` +
         `Use another store, or the id "${newest.job}"`,
+      { code: 'SLUICE_STORE_OF_OTHER_JOB' },
     )
   }
 
@@ -128,7 +129,10 @@ export class JobLog {
         }
         this.#newest = other
       }
-      throw new FencedError(`could not append to the log of ${this.#job}: ${START_TRIES} numbers were taken by others`)
+      throw new FencedError(
+        `could not append to the log of ${this.#job}: ${START_TRIES} numbers were taken by others`,
+        { code: 'SLUICE_FENCED' },
+      )
     } catch (error) {
       if (error instanceof FencedError || error instanceof InDoubtError) this.#closed = error
       throw error
@@ -158,6 +162,7 @@ export class JobLog {
     throw new InDoubtError(
       `${key}, the newest entry of the log, is gone from ${this.#store.uri}: was the store removed while the job ran? Nothing more is ` +
         'completed. Bring it back and run again; in a new store the job begins anew and writes everything once more',
+      { code: 'SLUICE_STORE_GONE' },
     )
   }
 
@@ -177,7 +182,9 @@ export class JobLog {
         case 'fenced':
           throw new FencedError(
             `generation ${entry.generation} of ${this.#job} is fenced: ${key} belongs to ` +
-              (decision.by === entry.generation ? 'another process of that generation' : `generation ${decision.by}`),
+              (decision.by === entry.generation ? 'another process of that generation' : `generation ${decision.by}`) +
+              '; that run goes on, this one ends',
+            { code: 'SLUICE_FENCED' },
           )
         case 'in-doubt':
           throw cause
@@ -262,7 +269,10 @@ function unlessUnavailable(error: unknown): RetryableError {
 }
 
 function inDoubt(key: string, cause: unknown): InDoubtError {
-  return new InDoubtError(`${key} may or may not have been written: ${messageOf(cause)}`, { cause })
+  return new InDoubtError(`${key} may or may not have been written: ${messageOf(cause)}`, {
+    code: 'SLUICE_STORE_IN_DOUBT',
+    cause,
+  })
 }
 
 async function findNewest(store: CheckpointStore, job: string): Promise<LogEntry | undefined> {
@@ -287,5 +297,6 @@ async function refuseGap(store: CheckpointStore, job: string, missing: number): 
   throw new CorruptCheckpointError(
     `log entry ${key} is missing from ${store.uri}, although ${beyond} is there; bring this file back from a backup; ` +
       'nothing older is used on our own, since what came after it may already be visible',
+    { code: 'SLUICE_LOG_CORRUPT' },
   )
 }

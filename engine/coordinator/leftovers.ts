@@ -17,6 +17,8 @@ export interface LeftoversOptions {
   readonly runtime: Runtime
   readonly sinks: readonly SinkCommitter[]
   readonly retained: Retained
+  /** So many of a sink were aborted. */
+  onAborted(count: number): void
 }
 
 /** A sink that does not answer for so long is asked again later. */
@@ -66,6 +68,7 @@ export class Leftovers {
         ),
         keepWriterState: keep.flatMap((manifest) => writerStateOf(manifest, sink)),
       })
+      this.#options.onAborted(report.aborted)
       if (report.aborted > 0) runtime.logger.info(`sink "${sink.operator}" aborted ${report.aborted} leftovers`)
       return report.clean
     } catch (error) {

@@ -15,9 +15,10 @@ import { forgetLater } from './evidence.ts'
 import { within } from './deadline.ts'
 import type { JobLog } from './job-log.ts'
 import { keysOf, type Retained } from './retained.ts'
+import type { RunFigures } from './run-figures.ts'
 
 /** Manifests up to this size ride in the log entry: one durable write less per checkpoint. */
-const INLINE_LIMIT_BYTES = 8 * 1024
+export const INLINE_LIMIT_BYTES = 8 * 1024
 /** A store that is silent for so long has not taken the manifest: the checkpoint does not complete. */
 const PUT_SILENCE_MS = 60_000
 
@@ -37,6 +38,7 @@ export interface PortOptions {
   /** Work at the store, and work at the sinks: neither waits for the other. */
   readonly storeChores: Chores
   readonly sinkChores: Chores
+  readonly figures: RunFigures
   /** Called after each completed checkpoint is durable. */
   readonly onCompleted: (manifest: Manifest, times: CheckpointTimes) => void
   /** The first completion of a generation repeats the abort of leftovers. */
@@ -72,7 +74,7 @@ export class Port implements AttemptPort {
 
   async complete(acknowledged: Acknowledged): Promise<Completion> {
     const { checkpoint, operators, committedThrough, alignedMs, triggeredAtMs } = acknowledged
-    const { log, retained, job, lineage, generation, maxParallelism, runtime } = this.#options
+    const { log, retained, job, lineage, generation, maxParallelism, runtime, figures } = this.#options
     const manifest: Manifest = { format: 1, job, lineage, generation, checkpoint, maxParallelism, operators }
     let reference: BlobReference | undefined
     try {
@@ -99,7 +101,9 @@ export class Port implements AttemptPort {
     this.#forget(committedThrough)
     retained.drop(choice.retired)
     this.#clean(new Set(keysOf({ manifest, reference })))
-    this.#options.onCompleted(manifest, { durationMs: runtime.clock.monotonicMs() - triggeredAtMs, alignedMs })
+    const times = { durationMs: runtime.clock.monotonicMs() - triggeredAtMs, alignedMs }
+    figures.completed(manifest, times)
+    this.#options.onCompleted(manifest, times)
     if (this.#first) {
       this.#first = false
       this.#options.onFirstCompletion()
@@ -116,12 +120,14 @@ export class Port implements AttemptPort {
   }
 
   abandoned(): void {
+    this.#options.figures.notCompleted()
     this.#clean(new Set())
   }
 
-  commit({ permit, manifest }: Completed): Promise<void> {
-    const { sinks, commitEnvironment } = this.#options
-    return commitCheckpoint(permit, manifest, sinks, commitEnvironment)
+  async commit({ permit, manifest }: Completed): Promise<void> {
+    const { sinks, commitEnvironment, figures } = this.#options
+    await commitCheckpoint(permit, manifest, sinks, commitEnvironment)
+    figures.committed(manifest.checkpoint)
   }
 
   /** The log says that all up to `through` is committed: evidence for repeats may go. */
@@ -147,17 +153,22 @@ export class Port implements AttemptPort {
     if (bytes.byteLength <= INLINE_LIMIT_BYTES) return undefined
     const { blobs, runtime } = this.#options
     const put = await within(runtime.timers, PUT_SILENCE_MS, blobs.put('manifest', bytes))
-    if (put === undefined) throw new RetryableError(`the store did not take the manifest within ${PUT_SILENCE_MS} ms`)
+    if (put === undefined)
+      throw new RetryableError(`the store did not take the manifest within ${PUT_SILENCE_MS} ms`, {
+        code: 'SLUICE_STORE_SILENT',
+      })
     return put.value
   }
 
   #retainedCheckpoint(
-    { checkpoint, final }: Acknowledged,
+    { checkpoint, final, triggeredAtMs }: Acknowledged,
     manifest: Manifest,
     reference: BlobReference | undefined,
   ): RetainedCheckpoint {
     const { generation, runtime } = this.#options
-    const facts = { checkpoint, generation, final, at: runtime.clock.now() }
+    const at = runtime.clock.now()
+    const triggeredAt = Math.round(at - (runtime.clock.monotonicMs() - triggeredAtMs))
+    const facts = { checkpoint, generation, final, at, triggeredAt }
     return reference === undefined ? { ...facts, inline: manifest } : { ...facts, ...reference }
   }
 

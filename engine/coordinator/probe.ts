@@ -26,6 +26,7 @@ export async function probeStore(store: CheckpointStore, job: string, runtime: R
     throw new TerminalError(
       `${store.uri} does not enforce conditional creates: of ${CONTENDERS} concurrent creates of one key ${winners.length} won. ` +
         'Two processes could both complete checkpoints there; use another store',
+      { code: 'SLUICE_STORE_UNSAFE' },
     )
   } finally {
     await store.delete(key)

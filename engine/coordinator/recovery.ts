@@ -13,9 +13,12 @@ import type { CheckpointRequests } from './checkpoint-requests.ts'
 import { commitCheckpoint, type CommitEnvironment, type SinkCommitter } from './committing.ts'
 import type { Entries } from './entries.ts'
 import { forgetLater } from './evidence.ts'
+import { importSavepoint, retainedOf } from './import-savepoint.ts'
 import type { JobLog } from './job-log.ts'
 import { Leftovers } from './leftovers.ts'
 import { Retained, type Completed } from './retained.ts'
+import type { RunFigures } from './run-figures.ts'
+import type { Savepoint } from './savepoint.ts'
 import { sweepDebris } from './sweeping.ts'
 
 export interface RecoveryOptions {
@@ -29,6 +32,10 @@ export interface RecoveryOptions {
   readonly commitEnvironment: CommitEnvironment
   readonly requests: CheckpointRequests
   readonly sinkChores: Chores
+  readonly figures: RunFigures
+  /** What is restored, when the choice is a savepoint. */
+  readonly savepoint: Savepoint | undefined
+  readonly dropped: readonly string[]
 }
 
 export interface Recovered {
@@ -41,12 +48,13 @@ export interface Recovered {
 
 /** @throws TerminalError when a commit is lost; FencedError; InDoubtError; CorruptCheckpointError */
 export async function recover(options: RecoveryOptions): Promise<Recovered> {
-  const { job, store, runtime, started, sinks } = options
+  const { job, store, runtime, started, sinks, figures } = options
   const completed = await loadRetained(options)
   const retained = new Retained(store, completed)
+  figures.found(started, completed)
   const recovery = new Recovery(options, completed, {
     retained,
-    leftovers: new Leftovers({ job, runtime, sinks, retained }),
+    leftovers: new Leftovers({ job, runtime, sinks, retained, onAborted: (count) => figures.aborted(count) }),
   })
   for (const step of recoverySteps(started, options.entries.restore)) await recovery.execute(step)
   return recovery.recovered
@@ -56,6 +64,7 @@ class Recovery {
   recovered: Recovered
   readonly #options: RecoveryOptions
   readonly #manifests: ReadonlyMap<number, Manifest>
+  #imported: Manifest | undefined
 
   constructor(
     options: RecoveryOptions,
@@ -68,7 +77,7 @@ class Recovery {
   }
 
   async execute(step: RecoveryStep): Promise<void> {
-    const { log, started, sinks, sinkChores, commitEnvironment } = this.#options
+    const { log, started, sinks, sinkChores, commitEnvironment, figures } = this.#options
     switch (step.kind) {
       case 'commit': {
         const manifest = this.#manifests.get(step.checkpoint)
@@ -78,6 +87,8 @@ class Recovery {
       }
       case 'append-committed':
         return this.#appendCommitted(step)
+      case 'import':
+        return this.#import()
       case 'forget':
         // Beside what follows, but before the end: nobody would forget what is left then.
         for (const checkpoint of step.checkpoints) {
@@ -92,10 +103,12 @@ class Recovery {
         return this.#sweep()
       case 'append-ended':
         this.recovered = { ...this.recovered, isOver: true }
+        figures.restored(this.recovered.retained.newest)
         return
       case 'restore':
         if (step.checkpoint !== null)
           this.recovered = { ...this.recovered, restored: this.#manifestOf(step.checkpoint) }
+        figures.restored(this.recovered.restored)
         return
       case 'run':
         return
@@ -105,7 +118,7 @@ class Recovery {
   }
 
   async #appendCommitted(step: Extract<RecoveryStep, { kind: 'append-committed' }>): Promise<void> {
-    const { log, entries, requests, started } = this.#options
+    const { log, entries, requests, started, figures } = this.#options
     const isKept = (one: { readonly checkpoint: number }): boolean => step.retained.includes(one.checkpoint)
     await log.append((seq, newest) => {
       const before = newest ?? started
@@ -118,6 +131,30 @@ class Recovery {
       [...this.#manifests.keys()].filter((checkpoint) => !step.retained.includes(checkpoint)),
     )
     requests.committed(step.through)
+    figures.committed(step.through)
+  }
+
+  /** The entry is what decides (C5): before it the job is where it was, and behind it a restart goes on from what was imported. */
+  async #import(): Promise<void> {
+    const { store, runtime, log, entries, requests, started, savepoint, dropped, commitEnvironment } = this.#options
+    assert(savepoint !== undefined, () => 'a savepoint is to be restored, but there is none')
+    const { job, lineage, generation, nextCheckpoint: checkpoint } = started
+    const names = { job, lineage, generation, checkpoint }
+    const { signal } = commitEnvironment
+    const imported = await importSavepoint(savepoint, { store, runtime, signal, names, dropped })
+    const retained = [retainedOf(imported, runtime.clock.now())]
+    await log.append((seq, newest) => {
+      const before = newest ?? started
+      assert(before.nextCheckpoint === checkpoint, () => `${checkpoint} is not the next of entry ${before.seq} (C5)`)
+      // It holds nothing to commit.
+      const facts = { committedThrough: checkpoint, nextCheckpoint: checkpoint + 1, retained }
+      return entries.extend(seq, before, { kind: 'committed', ...facts })
+    })
+    entries.rolledBack()
+    this.recovered.retained.add(imported)
+    this.recovered.retained.drop([...this.#manifests.keys()])
+    this.#imported = imported.manifest
+    requests.committed(checkpoint)
   }
 
   async #sweep(): Promise<void> {
@@ -126,8 +163,8 @@ class Recovery {
     await sweepDebris(store, { job, generation: started.generation, retained }, runtime.logger)
   }
 
-  #manifestOf(checkpoint: number): Manifest {
-    const manifest = this.#manifests.get(checkpoint)
+  #manifestOf(checkpoint: number | 'imported'): Manifest {
+    const manifest = checkpoint === 'imported' ? this.#imported : this.#manifests.get(checkpoint)
     assert(manifest !== undefined, () => `checkpoint ${checkpoint} is not retained by the started entry`)
     return manifest
   }

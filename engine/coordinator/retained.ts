@@ -71,7 +71,8 @@ export class Retained {
     // A store that deletes nothing for days: the sweep of the next start finds the rest (C8).
     this.#garbage = [...failed.map((one) => one.key), ...this.#garbage].slice(-MOST_GARBAGE)
     const [first] = failed
-    if (first !== undefined) throw new RetryableError(`could not delete ${first.key}: ${first.reason}`)
+    if (first !== undefined)
+      throw new RetryableError(`could not delete ${first.key}: ${first.reason}`, { code: 'SLUICE_CLEANUP_FAILED' })
   }
 }
 

@@ -2,6 +2,7 @@
  * Runs a job in this process from preflight to its ending. The one entrance for the command line and for programs.
  */
 import {
+  assert,
   CorruptCheckpointError,
   FencedError,
   parseJobId,
@@ -15,17 +16,20 @@ import {
   decidePreflight,
   type OperatorFacts,
   type PreflightDecision,
+  type Refusal,
   type PreflightFacts,
 } from '../checkpoint/preflight.ts'
 import { isDeliveryOnly } from '../checkpoint/recovery.ts'
 import { DEFAULT_RESTART_STRATEGY } from '../checkpoint/restart.ts'
 import { DEFAULT_CHECKPOINT_POLICY } from '../checkpoint/trigger.ts'
+import { jobStateOf } from '../checkpoint/job-state.ts'
 import type { HolderIdentity, LogEntry } from '../checkpoint/log-entry.ts'
-import { blobsOf, type Manifest } from '../checkpoint/manifest.ts'
+import type { Manifest } from '../checkpoint/manifest.ts'
+import { repetitionText, type Repetition } from '../checkpoint/repetition.ts'
+import type { Restoring } from '../checkpoint/restore-choice.ts'
 import type { SinkNode } from '../graph/job-graph.ts'
 import { buildJob, MAX_PARALLELISM, type BuiltJob, type JobDefinition } from '../graph/define-job.ts'
 import type { CheckpointTimes } from './attempt.ts'
-import { getBlob } from './blobs.ts'
 import { CheckpointRequests } from './checkpoint-requests.ts'
 import { longestName } from '../task/external-name.ts'
 import type { TaskHost } from '../task/host.ts'
@@ -34,24 +38,33 @@ import { committablesByOperator } from './committing.ts'
 import { Entries } from './entries.ts'
 import { JobLog } from './job-log.ts'
 import { probeStore } from './probe.ts'
+import { ProgressReporter, type Progress } from './progress.ts'
 import { loadManifest } from './recovery.ts'
+import { Restoration, type Restore } from './restoration.ts'
+import { RunFigures } from './run-figures.ts'
 import { runSession, type SessionEnd } from './session.ts'
 
+/** What a run needs, and what it was told. */
 export interface RunOptions {
   readonly definition: JobDefinition
   /** Given with `--set`; the last run's are reused for those not given. */
   readonly settings: Readonly<Record<string, string>>
   readonly store: CheckpointStore
   readonly runtime: Runtime
+  /** Relative paths of the job begin here. */
   readonly baseDirectory: string
+  /** Says which code this is: kept in the log and shown. The same in all processes of one generation. */
   readonly codeIdentity: string
+  /** Who appends to the log: others ask whether that one still lives before they take over. */
   readonly holder: HolderIdentity
+  /** Does that process still live? Null: it cannot be told from here. */
   isHolderAlive(holder: HolderIdentity): Promise<boolean | null>
   /** Subtasks of each operator that names no number of its own; default what the job says, or 1. */
   readonly parallelism?: number
   /** Where the tasks run; default in this process. Disposed of at the end of the run. */
   createHost?(built: BuiltJob): TaskHost
-  readonly restore?: 'latest' | 'none' | number
+  /** Default `latest`. A savepoint's settings are used where neither `settings` nor the log say otherwise. */
+  readonly restore?: Restore
   readonly acceptDuplicates?: boolean
   readonly acceptLoss?: number | null
   readonly drop?: readonly string[]
@@ -62,9 +75,13 @@ export interface RunOptions {
   readonly cancelSignal?: AbortSignal
   /** For checkpoints asked for by hand. */
   readonly requests?: CheckpointRequests
+  /** In order, as it happens; must not throw. */
   onEvent?(event: RunEvent): void
+  /** How often `progress` is told to `onEvent`; 0: never. Default 1,000. */
+  readonly progressEveryMs?: number
 }
 
+/** What a run tells while it goes on. */
 export type RunEvent =
   /** Against the last run: what is used again, and what it said for those that are given otherwise now. */
   | {
@@ -72,16 +89,22 @@ export type RunEvent =
       readonly reused: Readonly<Record<string, string>>
       readonly changed: Readonly<Record<string, { readonly before: string; readonly now: string }>>
     }
+  /** The run begins from something else than the newest checkpoint. `repeats`: what is done again; undefined: nothing that is known. */
+  | { readonly kind: 'restoring'; readonly from: Restoring; readonly repeats: Repetition | undefined }
   | { readonly kind: 'running'; readonly generation: number; readonly restored: number | null }
   | ({ readonly kind: 'completed'; readonly checkpoint: number; readonly manifest: Manifest } & CheckpointTimes)
   | { readonly kind: 'restarting'; readonly restarts: number; readonly delayMs: number; readonly failure: unknown }
+  /** Once in a while, and once more at the end, before the run says how it ended. */
+  | { readonly kind: 'progress'; readonly progress: Progress }
 
+/** How a run ended, when it was not refused. */
 export type RunEnd = SessionEnd | { readonly state: 'ALREADY_FINISHED' }
 
 /** How long a starter watches the log of a holder it cannot ask. */
 const WATCH_MS = 5_000
 const WATCH_PAUSE_MS = 250
 const DEFAULT_RETAINED = 3
+const PROGRESS_EVERY_MS = 1_000
 
 /**
  * @throws TerminalError the job is refused (nothing was written, nobody was fenced); FencedError another run holds the job;
@@ -92,18 +115,27 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
   // Before anything is looked up under it: it is a part of every key.
   const job = parseJobId(definition.id)
   const log = await JobLog.open(store, job, runtime)
-  const reused = log.newest?.settings ?? {}
+  const restoration = new Restoration(options.restore ?? 'latest', store)
+  const reused = log.newest?.settings ?? restoration.savepoint?.description.run.settings ?? {}
   const built = buildJob(definition, options.settings, reused)
   reportSettings(options, built.settings, reused)
-  if ((await preflight(options, built, log)) === 'already-finished') return { state: 'ALREADY_FINISHED' }
+  const asked = { ...options, restoration }
+  if ((await preflight(asked, built, log)) === 'already-finished') return { state: 'ALREADY_FINISHED' }
   const { retained = DEFAULT_RETAINED, ...given } = definition.checkpoint ?? {}
   const policy = { ...DEFAULT_CHECKPOINT_POLICY, ...given }
-  await validateConnectors(options, built, { newest: log.newest, checkpoint: policy })
+  await validateConnectors(asked, built, { newest: log.newest, checkpoint: policy })
   await probeStore(store, job, runtime)
-  const entries = new Entries(entryFacts(options, built, log.newest), runtime)
+  const restoring = restoration.restoring(log.newest)
+  if (restoring !== undefined) {
+    const repeats = await restoration.repetition(log.newest, built.graph)
+    options.onEvent?.({ kind: 'restoring', from: restoring, repeats })
+  }
+  const entries = new Entries(entryFacts(options, built, restoring), runtime)
   const requests = options.requests ?? new CheckpointRequests()
   using _closed = { [Symbol.dispose]: () => requests.close('the run is over') }
   await using host = options.createHost?.(built) ?? new LocalHost(built.graph, runtime)
+  const figures = new RunFigures(built.graph, runtime.clock)
+  await using _progress = reportProgress(options, { log, entries, figures })
   const end = await runSession({
     job,
     graph: built.graph,
@@ -119,20 +151,46 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
     host,
     baseDirectory: options.baseDirectory,
     dropped: options.drop ?? [],
+    savepoint: restoration.savepoint,
     stopSignal: options.stopSignal,
     cancelSignal: options.cancelSignal ?? new AbortController().signal,
     requests,
-    recheck: (started) => recheck(options, built, started),
+    figures,
+    recheck: (started) => recheck(asked, built, started),
     onCompleted: (manifest, times) =>
       options.onEvent?.({ kind: 'completed', checkpoint: manifest.checkpoint, manifest, ...times }),
     onRunning: (generation, restored) => options.onEvent?.({ kind: 'running', generation, restored }),
-    onRestart: (failure, delayMs, restarts) => options.onEvent?.({ kind: 'restarting', restarts, delayMs, failure }),
+    onRestart: (failure, delayMs, restarts) => {
+      figures.restarted()
+      options.onEvent?.({ kind: 'restarting', restarts, delayMs, failure })
+    },
   })
   await log.append((seq, newest) => {
-    if (newest === undefined) throw new TerminalError('the log is empty at the end of a run')
+    assert(newest !== undefined, () => 'the log is empty at the end of a run')
     return entries.ended(seq, newest, end.state, end.state === 'FAILED' ? end.reason : undefined)
   })
   return end
+}
+
+/** Only to somebody who listens. */
+function reportProgress(
+  options: RunOptions,
+  { log, entries, figures }: { readonly log: JobLog; readonly entries: Entries; readonly figures: RunFigures },
+): ProgressReporter {
+  return new ProgressReporter({
+    runtime: options.runtime,
+    everyMs: options.onEvent === undefined ? 0 : (options.progressEveryMs ?? PROGRESS_EVERY_MS),
+    read: () => {
+      const { newest } = log
+      const { phase } = entries
+      const facts =
+        newest?.kind === 'ended'
+          ? newest
+          : { kind: 'alive' as const, phase, restarts: 0, retained: newest?.retained ?? [] }
+      return { state: jobStateOf(facts), generation: newest?.generation ?? 0, ...figures.read() }
+    },
+    tell: (progress) => options.onEvent?.({ kind: 'progress', progress }),
+  })
 }
 
 function reportSettings(
@@ -150,14 +208,16 @@ function reportSettings(
   if (Object.keys(reused).length + differing.length > 0) options.onEvent?.({ kind: 'settings', reused, changed })
 }
 
+type Asked = RunOptions & { readonly restoration: Restoration }
+
 /** Nothing is read any more once the input has ended: a source that is gone does not hold up what is only to be delivered. */
 async function validateConnectors(
-  options: RunOptions,
+  options: Asked,
   built: BuiltJob,
   { newest, checkpoint }: { readonly newest: LogEntry | undefined; readonly checkpoint: CheckpointBounds },
 ): Promise<void> {
   const { runtime, baseDirectory, definition, stopSignal } = options
-  const isDelivery = newest !== undefined && isDeliveryOnly(newest, options.restore ?? 'latest')
+  const isDelivery = newest !== undefined && isDeliveryOnly(newest, options.restoration.choice)
   const job = parseJobId(definition.id)
   for (const node of built.graph.nodes) {
     if (node.kind !== 'source' && node.kind !== 'sink') continue
@@ -175,30 +235,35 @@ async function validateConnectors(
   }
 }
 
-async function preflight(options: RunOptions, built: BuiltJob, log: JobLog): Promise<'start' | 'already-finished'> {
+async function preflight(options: Asked, built: BuiltJob, log: JobLog): Promise<'start' | 'already-finished'> {
   return log.readNewest(async (newest) => {
     const holderAlive = newest === undefined || newest.kind === 'ended' ? false : await isAlive(options, newest, log)
     const decision = await askPreflight(options, built, { newest, holderAlive })
     if (decision.kind !== 'refuse') return decision.kind
-    throw decision.exitCode === 3 ? new FencedError(decision.reason) : new TerminalError(decision.reason)
+    throw refusalOf(decision)
   })
 }
 
 /** The preflight's questions again, of what our `started` entry carries. */
-async function recheck(options: RunOptions, built: BuiltJob, started: LogEntry): Promise<void> {
+async function recheck(options: Asked, built: BuiltJob, started: LogEntry): Promise<void> {
   const decision = await askPreflight(options, built, { newest: started, holderAlive: false })
-  if (decision.kind === 'refuse') throw new TerminalError(decision.reason)
+  if (decision.kind === 'refuse') throw refusalOf(decision)
+}
+
+function refusalOf({ exitCode, code, reason }: Refusal): Error {
+  return exitCode === 3 ? new FencedError(reason, { code }) : new TerminalError(reason, { code })
 }
 
 async function askPreflight(
-  options: RunOptions,
+  options: Asked,
   built: BuiltJob,
   { newest, holderAlive }: Pick<PreflightFacts, 'newest' | 'holderAlive'>,
 ): Promise<PreflightDecision> {
-  const restore = options.restore ?? 'latest'
+  const { restoration } = options
   // A job that runs retires what its entries name: nothing of a holder that stays is read.
   const isHeld = holderAlive === true && options.takeOver !== true
   const mine = isHeld ? undefined : newest
+  const repetition = await restoration.repetition(mine, built.graph)
   return decidePreflight({
     job: options.definition.id,
     newest,
@@ -208,9 +273,11 @@ async function askPreflight(
     settings: built.settings,
     operators: built.graph.nodes.map((node) => operatorFacts(node, parallelismOf(options))),
     dueSinks: await dueSinks(options, mine),
-    manifest: await manifestToRestore(options, mine, restore),
+    manifest: isHeld ? undefined : await restoration.manifest(mine),
     maxParallelism: MAX_PARALLELISM,
-    restore,
+    restore: restoration.choice,
+    savepoint: restoration.savepoint,
+    repeated: repetition === undefined ? undefined : repetitionText(repetition),
     acceptDuplicates: options.acceptDuplicates ?? false,
     acceptLoss: options.acceptLoss ?? null,
     drop: options.drop ?? [],
@@ -238,29 +305,6 @@ async function dueSinks(options: RunOptions, newest: LogEntry | undefined): Prom
   return sinks
 }
 
-async function manifestToRestore(
-  options: RunOptions,
-  newest: LogEntry | undefined,
-  restore: 'latest' | 'none' | number,
-): Promise<Manifest | undefined> {
-  if (newest === undefined || restore === 'none') return undefined
-  const chosen =
-    restore === 'latest' ? newest.retained.at(-1) : newest.retained.find((one) => one.checkpoint === restore)
-  if (chosen === undefined) return undefined
-  try {
-    const { manifest } = await loadManifest(options.store, chosen)
-    // No task will read it.
-    if (isDeliveryOnly(newest, restore)) return manifest
-    for (const blob of manifest.operators.flatMap(blobsOf)) await getBlob(options.store, blob)
-    return manifest
-  } catch (error) {
-    if (!(error instanceof CorruptCheckpointError)) throw error
-    throw new CorruptCheckpointError(`checkpoint ${chosen.checkpoint} cannot be restored: ${error.message}`, {
-      cause: error,
-    })
-  }
-}
-
 /** Asks the holder's socket where that can be known; else watches for a new entry. */
 async function isAlive(options: RunOptions, newest: LogEntry, log: JobLog): Promise<boolean | null> {
   const answer = await options.isHolderAlive(newest.holder)
@@ -281,8 +325,10 @@ function parallelismOf({ parallelism, definition }: RunOptions): number {
 function operatorFacts(node: BuiltJob['graph']['nodes'][number], parallelism: number): OperatorFacts {
   const base = { operator: node.id, kind: node.kind }
   if (node.kind === 'sink') {
+    const isPortable = node.sink.isWriterStatePortable ?? false
     const scopes = Array.from({ length: MAX_PARALLELISM }, (_, index) => scopeOf(node, index + 1))
-    return { ...base, scope: scopeOf(node, node.parallelism ?? parallelism), formerScopes: [...new Set(scopes)] }
+    const scope = scopeOf(node, node.parallelism ?? parallelism)
+    return { ...base, scope, formerScopes: [...new Set(scopes)], isWriterStatePortable: isPortable }
   }
   if (node.kind !== 'process' && node.kind !== 'connect') return base
   return { ...base, state: kindsOf(node.state), operatorState: kindsOf(node.operatorState) }
@@ -299,11 +345,9 @@ function scopeOf({ sink }: SinkNode, parallelism: number): string {
 function entryFacts(
   options: RunOptions,
   built: BuiltJob,
-  newest: LogEntry | undefined,
+  restoring: Restoring | undefined,
 ): ConstructorParameters<typeof Entries>[0] {
-  const restore = options.restore ?? 'latest'
   const parallelism = parallelismOf(options)
-  const isRollback = newest !== undefined && restore !== 'latest' && restore !== newest.retained.at(-1)?.checkpoint
   const scopes = built.graph.nodes.flatMap((node) =>
     node.kind === 'sink' ? [{ operator: node.id, scope: node.sink.scope(node.parallelism ?? parallelism) }] : [],
   )
@@ -317,6 +361,6 @@ function entryFacts(
     parallelism,
     scopes,
     acceptLoss: options.acceptLoss ?? null,
-    rollbackTo: isRollback ? restore : undefined,
+    restoring,
   }
 }

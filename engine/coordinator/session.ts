@@ -20,6 +20,7 @@ import { runGeneration } from './generation.ts'
 import type { GenerationOptions } from './generation-scope.ts'
 import { Pulse } from './pulse.ts'
 
+/** How a run ended: `reason` is for people, `cause` what was thrown. */
 export type SessionEnd =
   | { readonly state: 'FINISHED' | 'STOPPED' | 'CANCELED' }
   | { readonly state: 'FAILED'; readonly reason: string; readonly cause: unknown }

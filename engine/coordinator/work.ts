@@ -2,7 +2,7 @@
  * The attempt of a recovered generation: has its tasks opened, connects them with the coordinator's decisions, and lets go of them in the
  * end.
  */
-import { assert, messageOf, RetryableError, TaskFailure, type Runtime } from '../api/index.ts'
+import { assert, messageOf, RetryableError, TaskFailure, type CheckpointStore, type Runtime } from '../api/index.ts'
 import { taskGraphOf } from '../graph/task-graph.ts'
 import type { AttemptSpec, HostPort, TaskGroup, TaskHost } from '../task/host.ts'
 import type { ToTask } from '../task/messages.ts'
@@ -26,13 +26,13 @@ export async function work(
   scope: GenerationScope,
   { retained, leftovers, restored }: Recovered,
 ): Promise<AttemptEnd> {
-  const { runtime, store, job, log, graph, requests, policy } = options
+  const { runtime, store, job, log, graph, requests, policy, figures } = options
   const { started, abort } = scope
   const { lineage, generation } = started
   const blobs = new Blobs(store, job, generation, runtime)
   const abortLeftovers = async (): Promise<void> => {
     const isClean = await leftovers.abortOlder(log.newest ?? started)
-    if (!isClean) throw new RetryableError('a sink says that something may be left')
+    if (!isClean) throw new RetryableError('a sink says that something may be left', { code: 'SLUICE_CLEANUP_FAILED' })
     options.entries.cleanBelow(generation)
   }
   const port = new Port({
@@ -63,17 +63,14 @@ export async function work(
         return spec
       },
       port: {
-        store: {
-          putBlob: (operator, bytes) => blobs.put(operator, bytes),
-          announceBlob: (operator) => blobs.announce(operator),
-          getBlob: (reference) => getBlob(store, reference),
-        },
+        store: blobPort(blobs, store),
         send: (task, message) => {
           if (message.kind === 'failed') failed.reject(message.error)
           discovery.hear(task, message)
           const event = collection.take(task, message)
           if (event !== undefined) attempt.post(event)
         },
+        figures: figures.tasks,
         signal: abort.signal,
       },
     })
@@ -92,12 +89,23 @@ export async function work(
   }
 }
 
+function blobPort(blobs: Blobs, store: CheckpointStore): HostPort['store'] {
+  return {
+    putBlob: (operator, bytes) => blobs.put(operator, bytes),
+    announceBlob: (operator) => blobs.announce(operator),
+    getBlob: (reference) => getBlob(store, reference),
+  }
+}
+
 async function specOf(
   options: GenerationOptions,
   { started, abort }: GenerationScope,
   restored: AttemptSpec['restored'],
 ): Promise<AttemptSpec> {
   const { job, lineage, generation } = started
+  // What was given up is given up once: what we have completed since holds that operator anew.
+  const isOurs = restored !== null && options.entries.isOurs(restored.checkpoint)
+  const dropped = isOurs ? [] : options.dropped
   return {
     names: { job, lineage, generation },
     parallelism: options.parallelism,
@@ -105,8 +113,8 @@ async function specOf(
     baseDirectory: options.baseDirectory,
     checkpoint: options.policy,
     restored,
-    dropped: options.dropped,
-    splits: await shareSplits({ ...options, restored, signal: abort.signal }),
+    dropped,
+    splits: await shareSplits({ ...options, dropped, restored, signal: abort.signal }),
   }
 }
 

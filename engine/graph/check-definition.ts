@@ -54,12 +54,21 @@ const GUARANTEES: readonly string[] = ['exactly-once', 'idempotent', 'at-least-o
 export function checkDefinition(definition: JobDefinition): void {
   parseJobId(definition.id)
   const { id, checkpoint = {}, restart, guarantee, parallelism } = definition
+  if (typeof definition.build !== 'function') {
+    throw new TerminalError(`job "${id}" has no function build; declare its graph in one, as in build(flow) { … }`, {
+      code: 'SLUICE_JOB_OPTION_INVALID',
+    })
+  }
   const unknown = Object.keys(definition).find((name) => !Object.hasOwn(MEMBERS, name))
   if (unknown !== undefined) {
-    throw new TerminalError(`job "${id}": ${unknown} is unknown; known are ${Object.keys(MEMBERS).join(', ')}`)
+    throw new TerminalError(`job "${id}": ${unknown} is unknown; known are ${Object.keys(MEMBERS).join(', ')}`, {
+      code: 'SLUICE_JOB_OPTION_INVALID',
+    })
   }
   if (guarantee !== undefined && !GUARANTEES.includes(guarantee)) {
-    throw new TerminalError(`job "${id}": guarantee ${show(guarantee)} is not one of ${GUARANTEES.join(', ')}`)
+    throw new TerminalError(`job "${id}": guarantee ${show(guarantee)} is not one of ${GUARANTEES.join(', ')}`, {
+      code: 'SLUICE_JOB_OPTION_INVALID',
+    })
   }
   if (parallelism !== undefined) checkParallelism(`job "${id}"`, parallelism)
   checkObject(`job "${id}": checkpoint`, checkpoint)
@@ -68,28 +77,40 @@ export function checkDefinition(definition: JobDefinition): void {
   checkObject(`job "${id}": restart`, restart)
   const { kind, ...rest } = restart
   if (!Object.hasOwn(RESTART, kind)) {
-    throw new TerminalError(`job "${id}": restart kind ${show(kind)} is not one of ${Object.keys(RESTART).join(', ')}`)
+    throw new TerminalError(
+      `job "${id}": restart kind ${show(kind)} is not one of ${Object.keys(RESTART).join(', ')}`,
+      { code: 'SLUICE_JOB_OPTION_INVALID' },
+    )
   }
   const limits = RESTART[kind]
   checkNumbers(`job "${id}": restart`, rest, limits)
   const missing = Object.keys(limits).filter((name) => !Object.hasOwn(rest, name))
-  if (missing.length > 0) throw new TerminalError(`job "${id}": restart ${kind} lacks ${missing.join(', ')}`)
+  if (missing.length > 0)
+    throw new TerminalError(`job "${id}": restart ${kind} lacks ${missing.join(', ')}`, {
+      code: 'SLUICE_JOB_OPTION_INVALID',
+    })
 }
 
 function checkObject(what: string, given: unknown): void {
   if (typeof given === 'object' && given !== null) return
-  throw new TerminalError(`${what} is ${show(given)}; it must be an object, or left out`)
+  throw new TerminalError(`${what} is ${show(given)}; it must be an object, or left out`, {
+    code: 'SLUICE_JOB_OPTION_INVALID',
+  })
 }
 
 function checkNumbers(what: string, given: object, limits: Readonly<Record<string, Limits>>): void {
   for (const [name, value] of Object.entries(given) as readonly (readonly [string, unknown])[]) {
     const limit = Object.hasOwn(limits, name) ? limits[name] : undefined
     if (limit === undefined) {
-      throw new TerminalError(`${what}.${name} is unknown; known are ${Object.keys(limits).join(', ') || 'none'}`)
+      throw new TerminalError(`${what}.${name} is unknown; known are ${Object.keys(limits).join(', ') || 'none'}`, {
+        code: 'SLUICE_JOB_OPTION_INVALID',
+      })
     }
     if (value === undefined || isWithin(value, limit)) continue
     const kind = limit.isInteger ? 'a whole number' : 'a number'
-    throw new TerminalError(`${what}.${name} is ${show(value)}; it must be ${kind}, at least ${limit.least}`)
+    throw new TerminalError(`${what}.${name} is ${show(value)}; it must be ${kind}, at least ${limit.least}`, {
+      code: 'SLUICE_JOB_OPTION_INVALID',
+    })
   }
 }
 

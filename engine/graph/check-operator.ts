@@ -24,8 +24,20 @@ const MAX_DISCOVER_EVERY_MS = 2_147_483_647
 
 type Call = (value: unknown, context: unknown) => void
 
+/** An id that was forgotten moves all that comes after it one place to the left. */
+function checkId(kind: string, id: unknown): void {
+  if (typeof id === 'string') return
+  throw new TerminalError(`a ${kind} has ${nameOf(id)} in the place of its id: name it, as in .${kind}('some-id', …)`, {
+    code: 'SLUICE_ID_MISSING',
+  })
+}
+
 export function checkFunction(kind: string, id: string, given: unknown): void {
-  if (typeof given !== 'function') throw new TerminalError(`${kind} "${id}" needs a function, not ${nameOf(given)}`)
+  checkId(kind, id)
+  if (typeof given !== 'function')
+    throw new TerminalError(`${kind} "${id}" needs a function, not ${nameOf(given)}`, {
+      code: 'SLUICE_FUNCTION_MISSING',
+    })
 }
 
 export function checkSource(id: string, source: unknown): void {
@@ -34,6 +46,7 @@ export function checkSource(id: string, source: unknown): void {
   if (everyMs === undefined || (typeof everyMs === 'number' && everyMs >= 1 && everyMs <= MAX_DISCOVER_EVERY_MS)) return
   throw new TerminalError(
     `source "${id}": discoverEveryMs is ${show(everyMs)}; it must be from 1 to ${MAX_DISCOVER_EVERY_MS} milliseconds`,
+    { code: 'SLUICE_CONNECTOR_INVALID' },
   )
 }
 
@@ -41,7 +54,9 @@ export function checkSource(id: string, source: unknown): void {
 export function checkReader(id: string, source: { readonly discoverEveryMs?: number }, reader: unknown): void {
   if (source.discoverEveryMs === undefined) return
   if (isObject(reader) && typeof memberOf(reader, 'addSplits') === 'function') return
-  throw new TerminalError(`source "${id}" has discoverEveryMs, but its reader has no addSplits`)
+  throw new TerminalError(`source "${id}" has discoverEveryMs, but its reader has no addSplits`, {
+    code: 'SLUICE_CONNECTOR_INVALID',
+  })
 }
 
 export function checkSink(id: string, sink: unknown): void {
@@ -54,16 +69,22 @@ export function checkParallelism(what: string, parallelism: unknown): void {
   if (isWhole && parallelism >= 1 && parallelism <= MAX_PARALLELISM) return
   throw new TerminalError(
     `${what}: parallelism is ${show(parallelism)}; it must be a whole number from 1 to ${MAX_PARALLELISM}`,
+    { code: 'SLUICE_OPERATOR_OPTION_INVALID' },
   )
 }
 
 /** The options as a part of a node. */
 export function checkOptions(kind: string, id: string, options: unknown): { readonly parallelism?: number } {
   if (options === undefined) return {}
-  if (!isObject(options)) throw new TerminalError(`options of ${kind} "${id}" are ${nameOf(options)}, not an object`)
+  if (!isObject(options))
+    throw new TerminalError(`options of ${kind} "${id}" are ${nameOf(options)}, not an object`, {
+      code: 'SLUICE_OPERATOR_OPTION_INVALID',
+    })
   const unknown = Object.keys(options).find((name) => name !== 'parallelism')
   if (unknown !== undefined) {
-    throw new TerminalError(`option ${unknown} of ${kind} "${id}" is unknown; known is parallelism`)
+    throw new TerminalError(`option ${unknown} of ${kind} "${id}" is unknown; known is parallelism`, {
+      code: 'SLUICE_OPERATOR_OPTION_INVALID',
+    })
   }
   const parallelism: unknown = 'parallelism' in options ? options.parallelism : undefined
   if (parallelism === undefined) return {}
@@ -77,6 +98,7 @@ export function checkSideOutput(id: string, output: unknown): void {
   const given = name === undefined ? nameOf(output) : `named ${show(name)}`
   throw new TerminalError(
     `a side output behind "${id}" is ${given}: make it with sideOutput('name'), of letters, digits, "_" and inner "-"`,
+    { code: 'SLUICE_SIDE_OUTPUT_INVALID' },
   )
 }
 
@@ -105,7 +127,9 @@ export function checkConnect(
   checkMembers('connect', id, process, [first, second])
   const state = memberOf(process, 'state')
   if (isBroadcast && !isKeyed && state !== undefined) {
-    throw new TerminalError(`connect "${id}" has state besides broadcast state; key its first input, or leave it out`)
+    throw new TerminalError(`connect "${id}" has state besides broadcast state; key its first input, or leave it out`, {
+      code: 'SLUICE_STATE_DECLARATION_INVALID',
+    })
   }
   return {
     state: isKeyed ? checkState<StateDescriptor>('connect', id, state, KEYED) : {},
@@ -124,7 +148,9 @@ export function checkConnect(
 function checkBroadcast(id: string, given: unknown): Readonly<Record<string, OperatorStateDescriptor>> {
   const broadcast = checkState<OperatorStateDescriptor>('connect', id, given, BROADCAST)
   if (Object.keys(broadcast).length > 0) return broadcast
-  throw new TerminalError(`connect "${id}" has no broadcast state: declare it as broadcast: { name: broadcastMap() }`)
+  throw new TerminalError(`connect "${id}" has no broadcast state: declare it as broadcast: { name: broadcastMap() }`, {
+    code: 'SLUICE_STATE_DECLARATION_INVALID',
+  })
 }
 
 function checkState<Descriptor = OperatorStateDescriptor>(
@@ -134,15 +160,22 @@ function checkState<Descriptor = OperatorStateDescriptor>(
   { kinds, cure }: { readonly kinds: readonly unknown[]; readonly cure: string },
 ): Readonly<Record<string, Descriptor>> {
   if (state === undefined) return {}
-  if (!isObject(state)) throw new TerminalError(`state of ${kind} "${id}" is ${nameOf(state)}, not an object of state`)
+  if (!isObject(state))
+    throw new TerminalError(`state of ${kind} "${id}" is ${nameOf(state)}, not an object of state`, {
+      code: 'SLUICE_STATE_DECLARATION_INVALID',
+    })
   for (const [name, descriptor] of Object.entries(state) as readonly (readonly [string, unknown])[]) {
     if (!STATE_NAME.test(name)) {
-      throw new TerminalError(`state ${JSON.stringify(name)} of ${kind} "${id}": use letters, digits, "_" and "-"`)
+      throw new TerminalError(`state ${JSON.stringify(name)} of ${kind} "${id}": use letters, digits, "_" and "-"`, {
+        code: 'SLUICE_STATE_DECLARATION_INVALID',
+      })
     }
     const found = isObject(descriptor) ? memberOf(descriptor, 'kind') : undefined
     if (found !== undefined && kinds.includes(found)) continue
     const what = typeof found === 'string' ? `a ${found}` : nameOf(descriptor)
-    throw new TerminalError(`state "${name}" of ${kind} "${id}" is ${what}: ${cure}`)
+    throw new TerminalError(`state "${name}" of ${kind} "${id}" is ${what}: ${cure}`, {
+      code: 'SLUICE_STATE_DECLARATION_INVALID',
+    })
   }
   return state as Readonly<Record<string, Descriptor>>
 }
@@ -162,9 +195,19 @@ function callOf(owner: object, name: string): Call {
 }
 
 function checkMembers(kind: string, id: string, given: unknown, members: readonly string[]): asserts given is object {
-  if (!isObject(given)) throw new TerminalError(`${kind} "${id}" is ${nameOf(given)}; was its function not called?`)
+  checkId(kind, id)
+  if (!isObject(given))
+    throw new TerminalError(
+      `${kind} "${id}" is ${nameOf(given)}, not a ${kind}${typeof given === 'function' ? ': call it, as in name({ … })' : ''}`,
+      {
+        code: 'SLUICE_CONNECTOR_INVALID',
+      },
+    )
   const missing = members.filter((name) => typeof memberOf(given, name) !== 'function')
-  if (missing.length > 0) throw new TerminalError(`${kind} "${id}" is no ${kind}: it lacks ${missing.join(', ')}`)
+  if (missing.length > 0)
+    throw new TerminalError(`${kind} "${id}" is no ${kind}: it lacks ${missing.join(', ')}`, {
+      code: 'SLUICE_CONNECTOR_INVALID',
+    })
 }
 
 function memberOf(owner: object, name: string): unknown {
@@ -177,6 +220,7 @@ function isObject(value: unknown): value is object {
 
 function nameOf(value: unknown): string {
   if (value === null) return 'null'
+  if (value === undefined) return 'undefined'
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }
 

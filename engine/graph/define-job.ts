@@ -14,6 +14,7 @@ import type { Flow } from './stream.ts'
 
 export { MAX_PARALLELISM } from './plan.ts'
 
+/** A job: its id, its settings for checkpoints and restarts, and the function that builds its graph. */
 export interface JobDefinition {
   /** Names the job in the store; letters, digits, `_`, `-`, `.`. */
   readonly id: string
@@ -31,6 +32,7 @@ export interface JobDefinition {
   build(flow: Flow, settings: Settings): void
 }
 
+/** What `build` made, checked. */
 export interface BuiltJob {
   readonly graph: JobGraph
   readonly plan: Plan
@@ -64,6 +66,7 @@ export function buildJob(
     throw new TerminalError(
       `job "${definition.id}" asks for ${first.plan.guarantee}, but ${path.source} -> ${path.sink} gives only ` +
         `${path.guarantee}: ${weakest}. Use another connector, or declare guarantee: '${path.guarantee}'`,
+      { code: 'SLUICE_GUARANTEE_TOO_WEAK' },
     )
   }
   return { ...first, planHash: planHashOf(first.plan) }
@@ -77,7 +80,9 @@ function buildOnce(definition: JobDefinition, settings: GivenSettings): Built {
   flow.seal()
   if (returned instanceof Promise) {
     returned.catch(() => undefined)
-    throw new TerminalError(`build of job "${definition.id}" is async; it must declare the graph before it returns`)
+    throw new TerminalError(`build of job "${definition.id}" is async; it must declare the graph before it returns`, {
+      code: 'SLUICE_BUILD_ASYNC',
+    })
   }
   settings.refuseUnread()
   const plan = planOf(definition.id, definition.guarantee ?? 'exactly-once', flow.nodes)
@@ -91,19 +96,25 @@ function callBuild(definition: JobDefinition, flow: Flow, settings: Settings): u
     return definition.build(flow, settings)
   } catch (error) {
     if (error instanceof TerminalError) throw error
-    throw new TerminalError(`build of job "${definition.id}" failed: ${messageOf(error)}`, { cause: error })
+    throw new TerminalError(`build of job "${definition.id}" failed: ${messageOf(error)}`, {
+      code: 'SLUICE_BUILD_FAILED',
+      cause: error,
+    })
   }
 }
 
 function refuseImpure(job: string, first: Built, second: Built): void {
   const cure = 'it must depend on its settings alone, not on time, chance or what another build left behind'
   if (canonicalText(first.plan) !== canonicalText(second.plan)) {
-    throw new TerminalError(`build of job "${job}" is not pure: two runs gave different plans; ${cure}`)
+    throw new TerminalError(`build of job "${job}" is not pure: two runs gave different plans; ${cure}`, {
+      code: 'SLUICE_BUILD_NOT_PURE',
+    })
   }
   const moved = first.graph.nodes.find((node, index) => scopeOf(node) !== scopeOf(second.graph.nodes[index]))
   if (moved === undefined) return
   throw new TerminalError(
     `build of job "${job}" is not pure: sink "${moved.id}" writes to another place each time; ${cure}`,
+    { code: 'SLUICE_BUILD_NOT_PURE' },
   )
 }
 

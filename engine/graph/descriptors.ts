@@ -10,33 +10,39 @@ import type { OperatorStateDescriptor, StateDescriptor } from './job-graph.ts'
 
 declare const held: unique symbol
 
+/** Made by `value()`. */
 export interface ValueDescriptor<T> extends StateDescriptor {
   readonly kind: 'value'
   readonly [held]?: T
 }
+/** Made by `list()`. */
 export interface ListDescriptor<T> extends StateDescriptor {
   readonly kind: 'list'
   readonly [held]?: T
 }
+/** Made by `map()`. */
 export interface MapDescriptor<K, V> extends StateDescriptor {
   readonly kind: 'map'
   readonly [held]?: readonly [K, V]
 }
+/** Made by `splitList()`. */
 export interface SplitListDescriptor<T> extends OperatorStateDescriptor {
   readonly kind: 'split-list'
   readonly [held]?: T
 }
+/** Made by `unionList()`. */
 export interface UnionListDescriptor<T> extends OperatorStateDescriptor {
   readonly kind: 'union-list'
   readonly [held]?: T
 }
+/** Made by `broadcastMap()`. */
 export interface BroadcastMapDescriptor<K, V> extends OperatorStateDescriptor {
   readonly kind: 'broadcast-map'
   readonly [held]?: readonly [K, V]
 }
 
 /** What the key of a map state may be. */
-type ElementKey = string | number | boolean | bigint
+export type ElementKey = string | number | boolean | bigint
 
 /** One value per key; `initial` is what `get` answers before the first `set`, made anew each time and not stored. */
 export function value<T>(initial: () => T): ValueDescriptor<T> {
@@ -100,23 +106,39 @@ type Fixed =
   | Uint8Array
   | ((...all: never) => unknown)
 
+/** One value. Synchronous; what is set is part of the next checkpoint. */
 export interface ValueState<T> {
+  /** The value, or what `initial` gives, anew each time, when none is set. */
   get(): DeepReadonly<T>
+  /** Replaces it. What was set must not be changed in place afterwards. */
   set(value: DeepReadonly<T>): void
+  /** As if it had never been set. */
   clear(): void
 }
+/** A list that grows at its end. Synchronous; what is added is part of the next checkpoint. */
 export interface ListState<T> {
+  /** All entries in order; empty when there is none. */
   get(): readonly DeepReadonly<T>[]
+  /** At the end; the others are not written again. */
   add(value: DeepReadonly<T>): void
+  /** Replaces all entries. */
   set(values: readonly DeepReadonly<T>[]): void
+  /** Removes all entries. */
   clear(): void
 }
+/** Elements by key, each stored on its own. Synchronous; what is set is part of the next checkpoint. */
 export interface MapState<K, V> {
+  /** Undefined: there is no such element. */
   get(key: K): DeepReadonly<V> | undefined
+  /** Is there such an element? */
   has(key: K): boolean
+  /** Adds or replaces one element. */
   set(key: K, value: DeepReadonly<V>): void
+  /** An element that is not there is fine. */
   delete(key: K): void
+  /** All elements, in no order to rely on. */
   entries(): IterableIterator<[K, DeepReadonly<V>]>
+  /** Removes all elements. */
   clear(): void
 }
 

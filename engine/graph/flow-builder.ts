@@ -133,11 +133,15 @@ class NodeStream<T> implements OperatorStream<T> {
     const what = `the union behind "${input}"`
     const given: readonly unknown[] = others
     const nodes = [this.#node, ...given.map((other) => this.#list.behind(other, `an input of ${what}`))]
-    if (nodes.length === 1) throw new TerminalError(`${what} needs at least one other stream`)
+    if (nodes.length === 1)
+      throw new TerminalError(`${what} needs at least one other stream`, { code: 'SLUICE_GRAPH_INVALID' })
     for (const node of nodes) refuseReader(what, node)
     const twice = nodes.find((node, index) => nodes.indexOf(node) !== index)
     if (twice !== undefined) {
-      throw new TerminalError(`${what} has ${describe(twice)} twice: every record of it would come twice; name it once`)
+      throw new TerminalError(
+        `${what} has ${describe(twice)} twice: every record of it would come twice; name it once`,
+        { code: 'SLUICE_GRAPH_INVALID' },
+      )
     }
     const id = this.#list.derivedId('union', 'union', input)
     return this.#behind({ kind: 'union', id, inputs: nodes.map((node) => node.id) })
@@ -164,6 +168,7 @@ class NodeStream<T> implements OperatorStream<T> {
     if (kind !== 'source' && kind !== 'process' && kind !== 'connect') {
       throw new TerminalError(
         `${describe(this.#node)} has no side output "${name}": only a source, a process or a connect gives to one`,
+        { code: 'SLUICE_SIDE_OUTPUT_INVALID' },
       )
     }
     let side = this.#sides.get(name)
@@ -188,6 +193,7 @@ class NodeStream<T> implements OperatorStream<T> {
       const [keyed, other] = isKeyed ? [first, second] : [second, first]
       throw new TerminalError(
         `${what} has a key on one side only (${describe(keyed)}); key ${describe(other)} too, or connect a broadcast to it`,
+        { code: 'SLUICE_GRAPH_INVALID' },
       )
     }
     return {

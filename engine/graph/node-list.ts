@@ -16,7 +16,10 @@ export class NodeList {
   }
 
   add<Node extends JobNode>(node: Node): Node {
-    if (this.#isSealed) throw new TerminalError(`operator "${node.id}" is added after build has returned`)
+    if (this.#isSealed)
+      throw new TerminalError(`operator "${node.id}" is added after build has returned`, {
+        code: 'SLUICE_GRAPH_INVALID',
+      })
     assert(
       inputsOf(node).every((input) => this.find(input) !== undefined),
       () => `node "${node.id}" reads what is not declared before it`,
@@ -36,6 +39,7 @@ export class NodeList {
     if (other === undefined) return parsed
     throw new TerminalError(
       `${kind} "${id}" has the id of ${other.kind} "${other.id}"; ids must be unique, as state and positions are found by them`,
+      { code: 'SLUICE_ID_TAKEN' },
     )
   }
 
@@ -53,11 +57,15 @@ export class NodeList {
   /** @throws TerminalError for what is no stream, or one of another build; `what` says where it was given */
   behind(stream: unknown, what: string): JobNode {
     if (typeof stream !== 'object' || stream === null) {
-      throw new TerminalError(`${what} is ${stream === null ? 'null' : `a ${typeof stream}`}, not a stream`)
+      throw new TerminalError(`${what} is ${stream === null ? 'null' : `a ${typeof stream}`}, not a stream`, {
+        code: 'SLUICE_GRAPH_INVALID',
+      })
     }
     const node = this.#behind.get(stream)
     if (node !== undefined) return node
-    throw new TerminalError(`${what} is no stream of this flow; use those that come from the flow build was given`)
+    throw new TerminalError(`${what} is no stream of this flow; use those that come from the flow build was given`, {
+      code: 'SLUICE_GRAPH_INVALID',
+    })
   }
 }
 
@@ -83,9 +91,13 @@ export function describe(node: JobNode): string {
  */
 export function refuseReader(reader: string, input: JobNode): void {
   if (input.kind === 'keyBy') {
-    throw new TerminalError(`${reader} cannot read ${describe(input)}: only .process(…) and .connect(…) can`)
+    throw new TerminalError(`${reader} cannot read ${describe(input)}: only .process(…) and .connect(…) can`, {
+      code: 'SLUICE_GRAPH_INVALID',
+    })
   }
   if (input.kind === 'broadcast') {
-    throw new TerminalError(`${reader} cannot read ${describe(input)}: connect it, as in other.connect(broadcast)`)
+    throw new TerminalError(`${reader} cannot read ${describe(input)}: connect it, as in other.connect(broadcast)`, {
+      code: 'SLUICE_GRAPH_INVALID',
+    })
   }
 }

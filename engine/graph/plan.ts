@@ -7,6 +7,7 @@ import { TerminalError, type Guarantee, type OperatorId } from '../api/index.ts'
 import { inputsOf, type JobNode, type SinkNode, type SourceNode } from './job-graph.ts'
 import { describe } from './node-list.ts'
 
+/** A job as JSON: what is compared between runs and shown to people. No code, no addresses, no secrets. */
 export interface Plan {
   readonly format: 1
   readonly job: string
@@ -21,6 +22,7 @@ export interface Plan {
   readonly paths: readonly PlanPath[]
 }
 
+/** One node of the graph. */
 export interface PlanOperator {
   readonly id: string
   readonly kind: JobNode['kind']
@@ -35,6 +37,7 @@ export interface PlanOperator {
   readonly parallelism?: number
 }
 
+/** Who reads whom, and how records are dealt out to the subtasks of the reader. */
 export interface PlanEdge {
   readonly from: string
   readonly to: string
@@ -44,6 +47,7 @@ export interface PlanEdge {
   readonly side?: string
 }
 
+/** What of the guarantee is left on the way from a source to a sink. */
 export interface PlanPath {
   readonly source: string
   readonly sink: string
@@ -57,10 +61,12 @@ export const MAX_PARALLELISM = 128
 /** @throws TerminalError when the graph is no job: no source, no sink, a stream that goes nowhere */
 export function planOf(job: string, guarantee: Guarantee, nodes: readonly JobNode[]): Plan {
   if (!nodes.some((node) => node.kind === 'source')) {
-    throw new TerminalError(`job "${job}" has no source: begin with flow.source(…)`)
+    throw new TerminalError(`job "${job}" has no source: begin with flow.source(…)`, {
+      code: 'SLUICE_GRAPH_INCOMPLETE',
+    })
   }
   if (!nodes.some((node) => node.kind === 'sink')) {
-    throw new TerminalError(`job "${job}" has no sink: end a stream with .sink(…)`)
+    throw new TerminalError(`job "${job}" has no sink: end a stream with .sink(…)`, { code: 'SLUICE_GRAPH_INCOMPLETE' })
   }
   refuseLooseEnds(job, nodes)
   return {
@@ -103,7 +109,9 @@ function refuseLooseEnds(job: string, nodes: readonly JobNode[]): void {
   }
   const loose = nodes.find((node) => node.kind !== 'sink' && node.kind !== 'side' && !read.has(node.id))
   if (loose === undefined) return
-  throw new TerminalError(`job "${job}": nothing reads what ${describe(loose)} gives; ${cureOf(loose)}`)
+  throw new TerminalError(`job "${job}": nothing reads what ${describe(loose)} gives; ${cureOf(loose)}`, {
+    code: 'SLUICE_GRAPH_INCOMPLETE',
+  })
 }
 
 function cureOf({ kind }: JobNode): string {

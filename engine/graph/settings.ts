@@ -4,6 +4,7 @@
  */
 import { TerminalError } from '../api/index.ts'
 
+/** What `build` can ask for; all of it is text on the command line. */
 export interface Settings {
   /** @throws TerminalError when it is neither given nor has a default */
   string(name: string, options?: { readonly default?: string }): string
@@ -28,7 +29,10 @@ export class GivenSettings implements Settings {
   string(name: string, options: { readonly default?: string } = {}): string {
     this.#read.add(name)
     const text = this.#text(name) ?? options.default
-    if (text === undefined) throw new TerminalError(`setting "${name}" is missing: give it with --set ${name}=…`)
+    if (text === undefined)
+      throw new TerminalError(`setting "${name}" is missing: give it with --set ${name}=…`, {
+        code: 'SLUICE_SETTING_MISSING',
+      })
     return text
   }
 
@@ -38,13 +42,16 @@ export class GivenSettings implements Settings {
     if (text.trim() !== '' && Number.isFinite(parsed)) return parsed
     throw new TerminalError(
       `setting "${name}" is ${JSON.stringify(text)}, not a number: give one with --set ${name}=<number>`,
+      { code: 'SLUICE_SETTING_INVALID' },
     )
   }
 
   flag(name: string): boolean {
     const text = this.string(name, { default: 'false' })
     if (text === 'true' || text === 'false') return text === 'true'
-    throw new TerminalError(`setting "${name}" is ${JSON.stringify(text)}: say --set ${name}=true or ${name}=false`)
+    throw new TerminalError(`setting "${name}" is ${JSON.stringify(text)}: say --set ${name}=true or ${name}=false`, {
+      code: 'SLUICE_SETTING_INVALID',
+    })
   }
 
   /** What was both read and given or reused; defaults are not in it. */
@@ -58,7 +65,9 @@ export class GivenSettings implements Settings {
     const unread = Object.keys(this.#given).filter((name) => !this.#read.has(name))
     if (unread.length === 0) return
     const known = [...this.#read].toSorted().join(', ') || 'none'
-    throw new TerminalError(`the job does not know the setting "${unread.join('", "')}"; it knows: ${known}`)
+    throw new TerminalError(`the job does not know the setting "${unread.join('", "')}"; it knows: ${known}`, {
+      code: 'SLUICE_SETTING_UNKNOWN',
+    })
   }
 
   #text(name: string): string | undefined {

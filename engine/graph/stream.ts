@@ -33,13 +33,16 @@ type ReadonlyHandles<B> = {
 declare const typed: unique symbol
 /** Carries a type where none can be inferred. */
 export interface Type<T> {
+  /** Never there. */
   readonly [typed]?: (value: T) => T
 }
 
+/** `emits: type<Total>()`: what a function emits, where nothing else says it. Nothing at run time. */
 export function type<T>(): Type<T> {
   return {}
 }
 
+/** The last argument of every operator. */
 export interface OperatorOptions {
   /** Subtasks that it runs as, 1 to 128; left out: as many as the job says. */
   readonly parallelism?: number
@@ -47,6 +50,7 @@ export interface OperatorOptions {
 
 /** What a function can do: send records on; only before it returns. */
 export interface Emitter<Out> {
+  /** Sends a record to the stream behind. It must not be changed any more. */
   readonly emit: (output: Out) => void
   /** Sends a record to a side output, which `.side(…)` reads; when nothing reads it, the record is dropped. */
   readonly emitTo: <S>(output: SideOutput<S>, value: NoInfer<S>) => void
@@ -91,32 +95,39 @@ interface Outcome<Out> {
  */
 export interface ProcessFunction<In, K, Out, S extends KeyedState> extends Outcome<Out> {
   readonly state?: S
+  /** Each record, in order per key; state is that of the key. What it throws ends the attempt. */
   onRecord(record: In, context: ProcessContext<K, Out, S>): void
 }
 
 /** Without a key. */
 export interface OperatorFunction<In, Out, S extends OperatorState> extends Outcome<Out> {
   readonly state?: S
+  /** Each record, in order per subtask that sent it. What it throws ends the attempt. */
   onRecord(record: In, context: OperatorContext<Out, S>): void
 }
 
 /** Two streams without a key. Which of two records comes first is left open. */
 export interface ConnectFunction<First, Second, Out, S extends OperatorState> extends Outcome<Out> {
   readonly state?: S
+  /** Each record of the stream that `connect` was called on. What it throws ends the attempt. */
   onFirst(record: First, context: OperatorContext<Out, S>): void
+  /** Each record of the stream that was given to `connect`. */
   onSecond(record: Second, context: OperatorContext<Out, S>): void
 }
 
 /** Two streams with the same key, which share its state. Which of two records comes first is left open. */
 export interface KeyedConnectFunction<First, Second, K, Out, S extends KeyedState> extends Outcome<Out> {
   readonly state?: S
+  /** Each record of the stream that `connect` was called on; state is that of the key. What it throws ends the attempt. */
   onFirst(record: First, context: ProcessContext<K, Out, S>): void
+  /** Each record of the stream that was given to `connect`. */
   onSecond(record: Second, context: ProcessContext<K, Out, S>): void
 }
 
 /** A stream, and one that every subtask gets all of. Which of two records comes first is left open. */
 export interface BroadcastFunction<In, Broadcast, Out, B extends BroadcastState> extends Outcome<Out> {
   readonly broadcast: B
+  /** Each record of the stream that is not broadcast. What it throws ends the attempt. */
   onRecord(record: In, context: RecordContext<Out> & BroadcastReader<B>): void
   /**
    * In every subtask, for every record: what it emits is there once per subtask. It must make the same of the same records in all of them,
@@ -136,24 +147,34 @@ export interface KeyedBroadcastFunction<
 > extends Outcome<Out> {
   readonly state?: S
   readonly broadcast: B
+  /** Each record of the stream that is not broadcast; state is that of the key. What it throws ends the attempt. */
   onRecord(record: In, context: ProcessContext<K, Out, S> & BroadcastReader<B>): void
   /** As in {@link BroadcastFunction}. */
   onBroadcast(record: Broadcast, context: BroadcastContext<Out, B>): void
 }
 
+/**
+ * Records on their way, in order within a subtask. Functions given to it are synchronous, and called once per record, in order; what they throw
+ * ends the attempt. Ids are unique in the job, and stay the same over edits: state is found by them.
+ */
 export interface Stream<T> {
+  /** One record out for each record in, with the same timestamp (milliseconds since 1970; NO_TIMESTAMP when it has none). */
   map<Out>(id: string, map: (record: T, timestamp: number) => Out, options?: OperatorOptions): Stream<Out>
+  /** Keeps the records for which the type guard holds. */
   filter<Kept extends T>(
     id: string,
     filter: (record: T, timestamp: number) => record is Kept,
     options?: OperatorOptions,
   ): Stream<Kept>
+  /** Keeps the records for which it holds. */
   filter(id: string, filter: (record: T, timestamp: number) => boolean, options?: OperatorOptions): Stream<T>
+  /** Any number of records out for each record in, with the same timestamp; the iterable is read to its end before the next record. */
   flatMap<Out>(
     id: string,
     flatMap: (record: T, timestamp: number) => Iterable<Out>,
     options?: OperatorOptions,
   ): Stream<Out>
+  /** A function with state per subtask, side outputs and an end. */
   process<Out, const S extends OperatorState = NoState>(
     id: string,
     process: OperatorFunction<T, Out, S>,
@@ -169,7 +190,9 @@ export interface Stream<T> {
   rebalance(): Stream<T>
   /** Gives every record to every subtask of what is connected to it: rules, rates, small tables. */
   broadcast(): BroadcastStream<T>
+  /** With a stream that every subtask gets all of. */
   connect<U>(broadcast: BroadcastStream<U>): BroadcastConnectedStreams<T, U>
+  /** With another stream: a function for each, and one state. */
   connect<U>(other: Stream<U>): ConnectedStreams<T, U>
   /** Ends this branch; other operators may read the same stream. */
   sink<C, W>(id: string, sink: Sink<T, C, W>, options?: OperatorOptions): void
@@ -181,12 +204,15 @@ export interface OperatorStream<T> extends Stream<T> {
   side<S>(output: SideOutput<S>): Stream<S>
 }
 
+/** Records of equal keys are in one subtask, in order per subtask that sent them. */
 export interface KeyedStream<T, K> {
+  /** A function with state per key, side outputs and an end. */
   process<Out, const S extends KeyedState = NoState>(
     id: string,
     process: ProcessFunction<T, K, Out, S>,
     options?: OperatorOptions,
   ): OperatorStream<Out>
+  /** With a stream that every subtask gets all of. */
   connect<U>(broadcast: BroadcastStream<U>): KeyedBroadcastConnectedStreams<T, U, K>
   /** By the same type of key: records of equal keys meet. */
   connect<U>(other: KeyedStream<U, K>): KeyedConnectedStreams<T, U, K>
@@ -198,7 +224,9 @@ export interface BroadcastStream<T> {
   readonly [broadcastOf]: T
 }
 
+/** Two streams without a key. */
 export interface ConnectedStreams<First, Second> {
+  /** A function for each, with one state per subtask. */
   process<Out, const S extends OperatorState = NoState>(
     id: string,
     process: ConnectFunction<First, Second, Out, S>,
@@ -206,7 +234,9 @@ export interface ConnectedStreams<First, Second> {
   ): OperatorStream<Out>
 }
 
+/** Two streams by the same key. */
 export interface KeyedConnectedStreams<First, Second, K> {
+  /** A function for each, with one state per key. */
   process<Out, const S extends KeyedState = NoState>(
     id: string,
     process: KeyedConnectFunction<First, Second, K, Out, S>,
@@ -214,7 +244,9 @@ export interface KeyedConnectedStreams<First, Second, K> {
   ): OperatorStream<Out>
 }
 
+/** A stream without a key, and a broadcast one. */
 export interface BroadcastConnectedStreams<T, Broadcast> {
+  /** A function for each; the broadcast state is the same in all subtasks. */
   process<Out, const B extends BroadcastState>(
     id: string,
     process: BroadcastFunction<T, Broadcast, Out, B>,
@@ -222,7 +254,9 @@ export interface BroadcastConnectedStreams<T, Broadcast> {
   ): OperatorStream<Out>
 }
 
+/** A stream with a key, and a broadcast one. */
 export interface KeyedBroadcastConnectedStreams<T, Broadcast, K> {
+  /** A function for each; the broadcast state is the same in all subtasks, the other is per key. */
   process<Out, const B extends BroadcastState, const S extends KeyedState = NoState>(
     id: string,
     process: KeyedBroadcastFunction<T, Broadcast, K, Out, S, B>,
@@ -230,7 +264,9 @@ export interface KeyedBroadcastConnectedStreams<T, Broadcast, K> {
   ): OperatorStream<Out>
 }
 
+/** What `build` declares the graph with; of no use once it has returned. */
 export interface Flow {
+  /** A stream begins. @throws TerminalError for an id that is taken or not one */
   source<T, Split extends SplitLike, Position>(
     id: string,
     source: Source<T, Split, Position>,

@@ -4,7 +4,7 @@
  * The first failure is kept although it is thrown as well: a user's function may catch what `emit` throws, and a record would be
  * missing downstream without anybody noticing (T2). The task looks here before it hands anything to a writer.
  */
-import { CorruptCheckpointError, messageOf, TaskFailure, TerminalError } from '../api/index.ts'
+import { codeOf, CorruptCheckpointError, messageOf, TaskFailure, TerminalError } from '../api/index.ts'
 
 export class ChainGuard {
   /** An edge holds as many records as a writer should get at once. */
@@ -27,9 +27,10 @@ export class ChainGuard {
     return this.#failure
   }
 
-  /** A user's function broke its contract at a time when nobody may be there to catch it. */
-  misused(operator: string, what: string): void {
-    const failure = this.failed(operator, new TerminalError(what))
+  /** A user's function gave records at a time when nobody may be there to catch what is thrown. */
+  emittedLate(operator: string): void {
+    const what = 'it emitted after its function had returned; emit before returning'
+    const failure = this.failed(operator, new TerminalError(what, { code: 'SLUICE_EMIT_TOO_LATE' }))
     this.#onMisuse(failure)
   }
 
@@ -41,6 +42,7 @@ export class ChainGuard {
       operator,
       new TerminalError(
         'its function returned a promise; it must be synchronous, as records are pushed one after another',
+        { code: 'SLUICE_FUNCTION_ASYNC' },
       ),
     )
   }
@@ -51,5 +53,5 @@ function failureOf(operator: string, error: unknown): Error {
   if (error instanceof TerminalError) return new TerminalError(message, { cause: error })
   // State that was restored is decoded when its key is met; another attempt reads the same bytes.
   if (error instanceof CorruptCheckpointError) return new CorruptCheckpointError(message, { cause: error })
-  return new TaskFailure(message, { cause: error })
+  return new TaskFailure(message, { code: codeOf(error) ?? 'SLUICE_FUNCTION_FAILED', cause: error })
 }

@@ -7,7 +7,7 @@
  * - T2: everything here is synchronous; what a record causes is at the edges when `push` returns.
  * - Closing output comes from the top down: what an operator emits at its end is seen by all below it before they end.
  */
-import { assert, TerminalError, unreachable } from '../api/index.ts'
+import { assert, InvariantViolation, unreachable } from '../api/index.ts'
 import type { JobGraph, KeyByNode, OperatorNode } from '../graph/job-graph.ts'
 import { isOperator } from '../graph/job-graph.ts'
 import type { Connection, Exchange, TaskGraph, Vertex } from '../graph/task-graph.ts'
@@ -164,7 +164,7 @@ class Compiler {
     const ports = this.#portsOf(to)
     if (ports.kind === 'keyed') return port === 0 ? ports.first : ports.second
     const keyBy = partition.kind === 'key' ? partition.keyBy : ''
-    throw new TerminalError(`operator "${to}" cannot read keyed stream "${keyBy}": use a process`)
+    throw new InvariantViolation(`operator "${to}" cannot read keyed stream "${keyBy}"`, { code: 'SLUICE_BUG' })
   }
 
   #portsOf(operator: string): Ports {
@@ -197,7 +197,7 @@ class Compiler {
       case 'sink':
         return { kind: 'plain', push: this.#sink(node.id) }
       case 'source':
-        throw new TerminalError(`source "${node.id}" cannot read anything`)
+        throw new InvariantViolation(`source "${node.id}" cannot read anything`, { code: 'SLUICE_BUG' })
       default:
         return unreachable(node)
     }

@@ -93,6 +93,7 @@ class ReadOnlyMap implements MapState<unknown, unknown> {
   #refuse(): never {
     throw new TerminalError(
       `broadcast state "${this.#name}" can only be changed in onBroadcast: elsewhere the change would be in one subtask alone`,
+      { code: 'SLUICE_STATE_READ_ONLY' },
     )
   }
 }

@@ -4,7 +4,7 @@
  *
  * - C8: an edge that holds FLUSH_RECORDS for one subtask asks for a flush at the next record; what one single record may cause is limited.
  */
-import { TerminalError, unreachable } from '../api/index.ts'
+import { assert, TerminalError, unreachable } from '../api/index.ts'
 import type { KeyByNode } from '../graph/job-graph.ts'
 import type { Exchange } from '../graph/task-graph.ts'
 import { keyString } from '../state/key-encoding.ts'
@@ -54,7 +54,7 @@ function pushOf(options: ExchangeEdgeOptions, buffers: readonly OutputBuffer[]):
       // Between unequals each subtask keeps to one reader: no record overtakes another. Who wants them dealt out says rebalance.
       const { subtask, parallelism } = options.from
       const buffer = buffers.length === 1 ? buffers[0] : buffers[Math.floor((subtask * buffers.length) / parallelism)]
-      if (buffer === undefined) throw new TerminalError(`operator "${exchange.to}" has no subtask`)
+      assert(buffer !== undefined, () => `operator "${exchange.to}" has no subtask`)
       return (value, timestamp) => append(buffer, value, timestamp)
     }
     case 'rebalance':
@@ -77,7 +77,7 @@ function appendTo({ from, to }: Exchange, guard: ChainGuard): Append {
     guard.isFull = true
     if (count <= LIMIT_RECORDS) return
     const what = `a single record caused more than ${LIMIT_RECORDS} records for "${to}"; emit less at a time`
-    throw guard.failed(from, new TerminalError(what))
+    throw guard.failed(from, new TerminalError(what, { code: 'SLUICE_TOO_MANY_RECORDS' }))
   }
 }
 
@@ -92,7 +92,7 @@ function rebalance(buffers: readonly OutputBuffer[], append: Append): Push {
 
 function byKey(options: ExchangeEdgeOptions, buffers: readonly OutputBuffer[], append: Append): Push {
   const { exchange, keyBy, maxParallelism, guard } = options
-  if (keyBy === undefined) throw new TerminalError(`exchange to "${exchange.to}" has no key`)
+  assert(keyBy !== undefined, () => `exchange to "${exchange.to}" has no key`)
   const { id, key: selectKey } = keyBy
   const byGroup = Array.from(
     { length: maxParallelism },

@@ -1,5 +1,5 @@
 /** `keyBy`: selects the key, once for all operators behind it. With parallelism 1 the keyed edge is part of the chain. */
-import { TerminalError } from '../api/index.ts'
+import { assert } from '../api/index.ts'
 import type { KeyByNode } from '../graph/job-graph.ts'
 import type { ChainGuard } from './chain-guard.ts'
 import type { KeyedPush } from './process.ts'
@@ -8,7 +8,7 @@ import type { Push } from './push.ts'
 export function keyByPush(node: KeyByNode, readers: readonly KeyedPush[], guard: ChainGuard): Push {
   const { id, key: selectKey } = node
   const [first] = readers
-  if (first === undefined) throw new TerminalError(`keyed stream "${id}" is read by nobody: add a process`)
+  assert(first !== undefined, () => `keyed stream "${id}" is read by nobody`)
   const push: KeyedPush =
     readers.length === 1
       ? first

@@ -37,7 +37,7 @@ export function sinkPush(edge: SinkEdge, guard: ChainGuard): Push {
     guard.isFull = true
     if (count < LIMIT_RECORDS) return
     const what = `a single record caused more than ${LIMIT_RECORDS} records for it; emit less at a time`
-    throw guard.failed(id, new TerminalError(what))
+    throw guard.failed(id, new TerminalError(what, { code: 'SLUICE_TOO_MANY_RECORDS' }))
   }
 }
 

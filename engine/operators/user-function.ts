@@ -97,17 +97,15 @@ interface Emitters {
   readonly emitTo: (output: { readonly name: string }, value: unknown) => void
 }
 
-const LATE = 'it emitted after its function had returned; emit before returning'
-
 function emittersOf(id: string, gate: Gate, parts: OperatorParts): Emitters {
   const { next, guard } = parts
   const emit = (output: unknown): void => {
     if (gate.isOpen) next(output, gate.timestamp)
-    else guard.misused(id, LATE)
+    else guard.emittedLate(id)
   }
   const emitTo = ({ name }: { readonly name: string }, value: unknown): void => {
     if (gate.isOpen) parts.side(name)?.(value, gate.timestamp)
-    else guard.misused(id, LATE)
+    else guard.emittedLate(id)
   }
   return { emit, emitTo }
 }

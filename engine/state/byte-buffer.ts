@@ -87,6 +87,7 @@ export class ByteReader {
     if (start + count > this.#bytes.byteLength) {
       throw new CorruptCheckpointError(
         `${count} bytes expected at ${start}, there are ${this.#bytes.byteLength - start}`,
+        { code: 'SLUICE_CHECKPOINT_CORRUPT' },
       )
     }
     this.#at += count

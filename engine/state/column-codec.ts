@@ -41,7 +41,8 @@ export function readColumn(reader: ByteReader): Column {
   const mode = reader.byte()
   if (mode === INT32) return new Int32Array(aligned(reader.bytes()))
   if (mode === FLOAT64) return new Float64Array(aligned(reader.bytes()))
-  if (mode !== PACKED) throw new CorruptCheckpointError(`column mode ${mode} is not known`)
+  if (mode !== PACKED)
+    throw new CorruptCheckpointError(`column mode ${mode} is not known`, { code: 'SLUICE_CHECKPOINT_CORRUPT' })
   const unset = readIndexes(reader)
   const negative = readIndexes(reader)
   const values = [...unpackValues(reader.bytes())]

@@ -15,7 +15,8 @@ export function keyString(key: unknown): string {
     case 'string':
       return key.charCodeAt(0) === TAG_CODE ? TAG + key : key
     case 'number':
-      if (Number.isNaN(key)) throw new TerminalError('NaN is not a key: it does not equal itself')
+      if (Number.isNaN(key))
+        throw new TerminalError('NaN is not a key: it does not equal itself', { code: 'SLUICE_KEY_INVALID' })
       return `${TAG}n${key === 0 ? 0 : key}`
     case 'boolean':
       return key ? `${TAG}t` : `${TAG}f`
@@ -25,13 +26,17 @@ export function keyString(key: unknown): string {
       if (Array.isArray(key)) return tupleString(key)
   }
   const what = key === null ? 'null' : typeof key
-  throw new TerminalError(`${what} is not a key: use a string, number, boolean, bigint or a tuple of these`)
+  throw new TerminalError(`${what} is not a key: use a string, number, boolean, bigint or a tuple of these`, {
+    code: 'SLUICE_KEY_INVALID',
+  })
 }
 
 /** Checked when a key is met that is not stored yet (what is stored was checked). @throws TerminalError */
 export function assertWellFormed(key: string): void {
   if (key.isWellFormed()) return
-  throw new TerminalError(`key ${JSON.stringify(key)} holds a lone surrogate; keys must be well-formed text`)
+  throw new TerminalError(`key ${JSON.stringify(key)} holds a lone surrogate; keys must be well-formed text`, {
+    code: 'SLUICE_KEY_INVALID',
+  })
 }
 
 /** What `keyString` was made from. */

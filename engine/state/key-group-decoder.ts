@@ -26,7 +26,10 @@ export function applySegment(bytes: Uint8Array, group: KeyGroup, states: StateNa
     if (section.kind === RECORD) applyRecords(section, group, { targets: columns, isFresh })
     else if (section.kind === ELEMENT && state >= 0) applyElements(section, group, state)
     else if (section.kind === CHUNK && state >= 0) applyChunks(section, group, state)
-    else if (section.kind > CLEAR) throw new CorruptCheckpointError(`section kind ${section.kind} is not known`)
+    else if (section.kind > CLEAR)
+      throw new CorruptCheckpointError(`section kind ${section.kind} is not known`, {
+        code: 'SLUICE_CHECKPOINT_CORRUPT',
+      })
   }
 }
 

@@ -93,7 +93,7 @@ export class KeyGroup {
   pageOf(hash: number): RecordPage {
     const page = this.#directory[this.#numberOf(hash)]
     if (page !== undefined) return page
-    throw new InvariantViolation(`key group ${this.index} has no page for hash ${hash}`)
+    throw new InvariantViolation(`key group ${this.index} has no page for hash ${hash}`, { code: 'SLUICE_BUG' })
   }
 
   /** Sets `place`, if `key` is there. */

@@ -7,7 +7,7 @@
  * - T2: what is written after the cut carries a later stamp and is passed over by the snapshot.
  * - A deleted entry stays as a tombstone until a completed checkpoint covers it.
  */
-import { assert, CorruptCheckpointError, messageOf, TerminalError } from '../api/index.ts'
+import { codeOf, assert, CorruptCheckpointError, messageOf, TerminalError } from '../api/index.ts'
 import type { KeyedStateHandle } from '../checkpoint/manifest.ts'
 import type { StateDescriptor } from '../graph/job-graph.ts'
 import { release, sizeOf, slotOf, type SlotParts, type Body, type Clear, type Entry } from './entry.ts'
@@ -280,6 +280,7 @@ export class KeyedStateBackend {
     throw new TerminalError(
       `key ${JSON.stringify(key)} belongs to key group ${keyGroup}, which another subtask owns: the key selector gave another key when it was ` +
         'asked again; it must depend on the record alone',
+      { code: 'SLUICE_KEY_NOT_STABLE' },
     )
   }
 
@@ -321,6 +322,7 @@ export class KeyedStateBackend {
       } catch (error) {
         const blob = this.#chains[keyGroup]?.[index]?.blob.key
         throw new CorruptCheckpointError(`key group ${keyGroup} in ${blob} cannot be read: ${messageOf(error)}`, {
+          code: codeOf(error) ?? 'SLUICE_CHECKPOINT_CORRUPT',
           cause: error,
         })
       }

@@ -53,7 +53,9 @@ export function decodeOperatorState(bytes: Uint8Array): DecodedOperatorState {
   const reader = new ByteReader(bytes)
   const version = reader.byte()
   if (version !== FORMAT_VERSION) {
-    throw new CorruptCheckpointError(`format ${version} is not known to this version, which reads ${FORMAT_VERSION}`)
+    throw new CorruptCheckpointError(`format ${version} is not known to this version, which reads ${FORMAT_VERSION}`, {
+      code: 'SLUICE_FORMAT_UNKNOWN',
+    })
   }
   const states = parseNames(JSON.parse(reader.text()))
   const entries = states.map((): unknown[] => [])
@@ -61,7 +63,9 @@ export function decodeOperatorState(bytes: Uint8Array): DecodedOperatorState {
     const index = reader.uint32()
     const kind = states[index]?.[1]
     if (kind === undefined)
-      throw new CorruptCheckpointError(`entries of state number ${index}, of which there are ${states.length}`)
+      throw new CorruptCheckpointError(`entries of state number ${index}, of which there are ${states.length}`, {
+        code: 'SLUICE_CHECKPOINT_CORRUPT',
+      })
     const count = reader.uint32()
     const keys = kind === 'broadcast-map' ? readCells(reader, count) : undefined
     const values = readCells(reader, count)
@@ -72,18 +76,25 @@ export function decodeOperatorState(bytes: Uint8Array): DecodedOperatorState {
 
 function readCells(reader: ByteReader, count: number): readonly unknown[] {
   const column = readColumn(reader)
-  if (column.length !== count) throw new CorruptCheckpointError(`${count} entries expected, there are ${column.length}`)
+  if (column.length !== count)
+    throw new CorruptCheckpointError(`${count} entries expected, there are ${column.length}`, {
+      code: 'SLUICE_CHECKPOINT_CORRUPT',
+    })
   const cells = Array.from(column)
-  if (cells.includes(UNSET)) throw new CorruptCheckpointError('an entry without a value')
+  if (cells.includes(UNSET))
+    throw new CorruptCheckpointError('an entry without a value', { code: 'SLUICE_CHECKPOINT_CORRUPT' })
   return cells
 }
 
 function parseNames(json: unknown): OperatorStateNames {
-  if (!Array.isArray(json)) throw new CorruptCheckpointError('the states are not listed')
+  if (!Array.isArray(json))
+    throw new CorruptCheckpointError('the states are not listed', { code: 'SLUICE_CHECKPOINT_CORRUPT' })
   return json.map((one: unknown) => {
     const [name, kind]: readonly unknown[] = Array.isArray(one) ? one : []
     if (typeof name === 'string' && isKind(kind)) return [name, kind] as const
-    throw new CorruptCheckpointError(`state ${JSON.stringify(one)} is of no kind that this version reads`)
+    throw new CorruptCheckpointError(`state ${JSON.stringify(one)} is of no kind that this version reads`, {
+      code: 'SLUICE_FORMAT_UNKNOWN',
+    })
   })
 }
 

@@ -2,7 +2,7 @@
  * How operator state lies in a checkpoint: few bytes in the manifest itself, more in a blob of their own. Encoding and decoding are pure;
  * who calls puts and gets the blob.
  */
-import { CorruptCheckpointError, messageOf } from '../api/index.ts'
+import { codeOf, CorruptCheckpointError, messageOf } from '../api/index.ts'
 import type { BlobReference, OperatorStateHandle } from '../checkpoint/manifest.ts'
 import { decodeOperatorState, type DecodedOperatorState, type OperatorStateKind } from './operator-state-codec.ts'
 
@@ -29,12 +29,19 @@ export function decodeHandle(handle: OperatorStateHandle, bytes: Uint8Array | nu
   const where = 'blob' in handle ? handle.blob.key : 'the manifest'
   try {
     const held = 'inline' in handle ? Buffer.from(handle.inline, 'base64') : bytes
-    if (held === null) throw new CorruptCheckpointError('its blob was not loaded')
+    if (held === null)
+      throw new CorruptCheckpointError('its blob was not loaded', { code: 'SLUICE_CHECKPOINT_CORRUPT' })
     const format: number = handle.format
-    if (format !== 1) throw new CorruptCheckpointError(`format ${format} is not known to this version, which reads 1`)
+    if (format !== 1)
+      throw new CorruptCheckpointError(`format ${format} is not known to this version, which reads 1`, {
+        code: 'SLUICE_FORMAT_UNKNOWN',
+      })
     return checked(handle, decodeOperatorState(held))
   } catch (error) {
-    throw new CorruptCheckpointError(`operator state in ${where} cannot be read: ${messageOf(error)}`, { cause: error })
+    throw new CorruptCheckpointError(`operator state in ${where} cannot be read: ${messageOf(error)}`, {
+      code: codeOf(error) ?? 'SLUICE_CHECKPOINT_CORRUPT',
+      cause: error,
+    })
   }
 }
 
@@ -43,5 +50,7 @@ function checked(handle: OperatorStateHandle, state: DecodedOperatorState): Deco
   const told = Object.entries(handle.descriptors).map(([name, { kind }]) => `"${name}" (${kind})`)
   const held = [...state].map(([name, { kind }]) => `"${name}" (${kind})`)
   if (told.toSorted().join() === held.toSorted().join()) return state
-  throw new CorruptCheckpointError(`it holds ${held.join(', ') || 'nothing'}, the manifest names ${told.join(', ')}`)
+  throw new CorruptCheckpointError(`it holds ${held.join(', ') || 'nothing'}, the manifest names ${told.join(', ')}`, {
+    code: 'SLUICE_CHECKPOINT_CORRUPT',
+  })
 }

@@ -45,11 +45,14 @@ export function chainsOf(
       if (keyGroup >= maxParallelism) {
         throw new TerminalError(
           `the checkpoint holds key group ${keyGroup}, maxParallelism is ${maxParallelism}: set it back`,
+          { code: 'SLUICE_KEY_GROUPS_CHANGED' },
         )
       }
       if (keyGroup < first || keyGroup > last) continue
       if ((chains[keyGroup] ?? []).length > 0) {
-        throw new CorruptCheckpointError(`key group ${keyGroup} is held by two subtasks of the checkpoint`)
+        throw new CorruptCheckpointError(`key group ${keyGroup} is held by two subtasks of the checkpoint`, {
+          code: 'SLUICE_CHECKPOINT_CORRUPT',
+        })
       }
       chains[keyGroup] = segments.map((segment) => segmentOf(handle, keyGroup, segment))
     }
@@ -61,10 +64,13 @@ function segmentOf(handle: KeyedStateHandle, keyGroup: number, place: readonly [
   const [index, offset, length] = place
   const blob = handle.blobs[index]
   if (blob === undefined)
-    throw new CorruptCheckpointError(`key group ${keyGroup} refers to blob number ${index}, which is not listed`)
+    throw new CorruptCheckpointError(`key group ${keyGroup} refers to blob number ${index}, which is not listed`, {
+      code: 'SLUICE_CHECKPOINT_CORRUPT',
+    })
   if (offset + length > blob.sizeBytes) {
     throw new CorruptCheckpointError(
       `key group ${keyGroup} refers to ${length} bytes at ${offset} of ${blob.key}, which has ${blob.sizeBytes}`,
+      { code: 'SLUICE_CHECKPOINT_CORRUPT' },
     )
   }
   return { blob, offset, length }
@@ -86,6 +92,7 @@ export function assertCompatible(
         now === undefined
           ? `the checkpoint holds state "${name}" (${kind}), which the job does not declare any more: declare it, or name it as dropped`
           : `state "${name}" was ${kind} in the checkpoint and is ${now} now: use another name`,
+        { code: 'SLUICE_STATE_CHANGED' },
       )
     }
   }

@@ -165,7 +165,9 @@ export function decodeSegment(bytes: Uint8Array): {
   const reader = new ByteReader(bytes)
   const version = reader.byte()
   if (version !== FORMAT_VERSION) {
-    throw new CorruptCheckpointError(`format ${version} is not known to this version, which reads ${FORMAT_VERSION}`)
+    throw new CorruptCheckpointError(`format ${version} is not known to this version, which reads ${FORMAT_VERSION}`, {
+      code: 'SLUICE_FORMAT_UNKNOWN',
+    })
   }
   const states = JSON.parse(reader.text()) as StateNames
   const sections: Section[] = []

@@ -33,5 +33,7 @@ export function inOrder<P extends Subtask>(parts: readonly P[]): readonly P[] {
   const isWhole = ordered.every((part, index) => part.subtask === index && part.parallelism === ordered.length)
   if (isWhole) return ordered
   const held = ordered.map(({ subtask, parallelism }) => `${subtask} of ${parallelism}`).join(', ')
-  throw new CorruptCheckpointError(`the checkpoint should hold one part of each subtask; it holds those of ${held}`)
+  throw new CorruptCheckpointError(`the checkpoint should hold one part of each subtask; it holds those of ${held}`, {
+    code: 'SLUICE_CHECKPOINT_CORRUPT',
+  })
 }

@@ -293,7 +293,9 @@ class MapHandle {
 export function assertElementKey(key: unknown): void {
   if (typeof key === 'string' || typeof key === 'number' || typeof key === 'boolean' || typeof key === 'bigint') return
   const what = key === null ? 'null' : typeof key
-  throw new TerminalError(`${what} is not a key of a map state: use a string, number, boolean or bigint`)
+  throw new TerminalError(`${what} is not a key of a map state: use a string, number, boolean or bigint`, {
+    code: 'SLUICE_KEY_INVALID',
+  })
 }
 
 function putBody(slot: SlotParts, body: Body): void {

@@ -67,5 +67,7 @@ function assertObject(value: object, path: string, depth: number): void {
 }
 
 function refused(path: string, what: string): TerminalError {
-  return new TerminalError(`${path} holds ${what}, which state cannot keep: ${CURE}`)
+  return new TerminalError(`${path} holds ${what}, which state cannot keep: ${CURE}`, {
+    code: 'SLUICE_STATE_VALUE_INVALID',
+  })
 }

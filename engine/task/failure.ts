@@ -3,6 +3,7 @@
  * operator.
  */
 import {
+  codeOf,
   CorruptCheckpointError,
   FencedError,
   InvariantViolation,
@@ -18,7 +19,7 @@ export function failureAt(where: string, error: unknown): Error {
   if (error instanceof TerminalError) return new TerminalError(message, { cause: error })
   if (error instanceof FencedError) return new FencedError(message, { cause: error })
   if (error instanceof CorruptCheckpointError) return new CorruptCheckpointError(message, { cause: error })
-  return new TaskFailure(message, { cause: error })
+  return new TaskFailure(message, { code: codeOf(error) ?? 'SLUICE_CONNECTOR_FAILED', cause: error })
 }
 
 /** Takes failures from outside a call, also before anybody listens; only the first one counts. */

@@ -5,6 +5,7 @@
  */
 import type { CheckpointBounds } from '../api/index.ts'
 import type { BlobReference, Manifest } from '../checkpoint/manifest.ts'
+import type { Figures } from './figures.ts'
 import type { FromTask, ToTask } from './messages.ts'
 import type { SplitState } from './source-port.ts'
 
@@ -43,6 +44,8 @@ export interface HostPort {
   send(task: TaskId, message: FromTask): void
   /** Blobs of this attempt; named by the coordinator's generation. */
   readonly store: BlobPort & BlobNames
+  /** Of the run: what tasks count goes here, at once or about once a second. */
+  readonly figures: Figures
   /** Ends the attempt; `dispose` must still be called. */
   readonly signal: AbortSignal
 }

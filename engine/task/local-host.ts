@@ -2,10 +2,11 @@
  * Runs tasks of an attempt in this thread: all of them, or those of one worker. Makes the channels between them; what leads elsewhere is
  * given by who knows the way.
  */
-import { assert, TaskFailure, type Metrics, type Runtime } from '../api/index.ts'
+import { assert, TaskFailure, type Runtime } from '../api/index.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
 import { taskGraphOf, type Exchange, type TaskGraph, type Vertex } from '../graph/task-graph.ts'
 import { channelCapacity, ChannelQueue, type ChannelWriter } from './channel.ts'
+import type { Figures } from './figures.ts'
 import type { AttemptSpec, BlobPort, HostPort, TaskGroup, TaskHost, TaskId } from './host.ts'
 import type { TaskInput } from './task-inputs.ts'
 import type { FromTask } from './messages.ts'
@@ -32,11 +33,12 @@ export interface Elsewhere {
 export interface LocalTasksOptions {
   readonly graph: JobGraph
   readonly spec: AttemptSpec
-  readonly port: Omit<HostPort, 'store'> & { readonly store: BlobPort }
+  readonly port: Omit<HostPort, 'store' | 'figures'> & { readonly store: BlobPort }
   readonly runtime: Runtime
   /** Left out: all tasks are here. */
   readonly elsewhere?: Elsewhere
-  readonly metrics?: Metrics
+  /** Left out: nobody looks at them. */
+  readonly figures?: Figures
   readonly limits?: Partial<TaskLimits>
 }
 
@@ -51,7 +53,8 @@ export class LocalHost implements TaskHost {
   }
 
   start(spec: AttemptSpec, port: HostPort): Promise<TaskGroup> {
-    return startTasks({ graph: this.#graph, runtime: this.#runtime, spec, port })
+    port.figures.dropGauges()
+    return startTasks({ graph: this.#graph, runtime: this.#runtime, spec, port, figures: port.figures })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}

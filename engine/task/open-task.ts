@@ -2,15 +2,7 @@
  * Opens what a task needs where a checkpoint left off: state, positions, writers. What was opened is closed again when something after it
  * cannot be.
  */
-import {
-  assert,
-  parseGeneration,
-  parseJobId,
-  parseLineageId,
-  TerminalError,
-  type Metrics,
-  type ReaderContext,
-} from '../api/index.ts'
+import { assert, parseGeneration, parseJobId, parseLineageId, TerminalError, type ReaderContext } from '../api/index.ts'
 import { partsOf, type OperatorSnapshot } from '../checkpoint/manifest.ts'
 import { checkReader } from '../graph/check-operator.ts'
 import { isOperator, type OperatorNode, type SinkNode, type SourceNode } from '../graph/job-graph.ts'
@@ -24,6 +16,7 @@ import { KeyedStateBackend, restoreKeyedState } from '../state/keyed-state-backe
 import { OperatorStateBackend, restoreOperatorState } from '../state/operator-state.ts'
 import { externalNames, generationPrefix } from './external-name.ts'
 import { FailureSwitch, failureAt } from './failure.ts'
+import { Figures } from './figures.ts'
 import { OutputPort } from './output-port.ts'
 import { endedOf, shareOf } from './share.ts'
 import { SinkPort } from './sink-port.ts'
@@ -51,7 +44,6 @@ export interface OpenedTask {
 }
 
 const SINK_MEMORY_BYTES = 64 * 1024 * 1024
-export const NO_METRICS: Metrics = { count: () => undefined, gauge: () => undefined }
 
 /** @throws TerminalError, TaskFailure, CorruptCheckpointError */
 export async function openTask(options: TaskOptions, signal: AbortSignal): Promise<OpenedTask> {
@@ -103,12 +95,14 @@ class Opening {
   readonly nodes: readonly OperatorNode[]
   readonly failures = new FailureSwitch()
   readonly guard = new ChainGuard((failure) => this.failures.report(failure))
+  readonly #figures: Figures
   readonly #options: TaskOptions
   readonly #signal: AbortSignal
 
   constructor(options: TaskOptions, signal: AbortSignal) {
     this.#options = options
     this.#signal = signal
+    this.#figures = options.figures ?? new Figures()
     const vertex = options.taskGraph.vertices.find(({ id }) => id === options.id.vertex)
     assert(vertex !== undefined, () => `"${options.id.vertex}" is no vertex of the job`)
     this.vertex = vertex
@@ -163,7 +157,8 @@ class Opening {
   async sink(edge: SinkEdge): Promise<SinkPort> {
     const { node } = edge
     const { spec, id, limits } = this.#options
-    const restored = writerStateOf(node, this.#restoredOf(node.id), {
+    const parts = this.#restoredOf(node.id)
+    const restored = writerStateOf(node, parts, {
       subtask: id.subtask,
       parallelism: this.vertex.parallelism,
     })
@@ -179,7 +174,10 @@ class Opening {
         },
         restored,
       )
-      return new SinkPort(edge, writer, { generation: context.generation, subtask: id.subtask })
+      return new SinkPort(edge, writer, {
+        origin: { generation: context.generation, subtask: id.subtask },
+        counts: { ...countedIn(parts, id.subtask), written: this.#figures.counter(node.id, id.subtask, 'written') },
+      })
     } catch (error) {
       throw failureAt(`sink "${node.id}" could not create its writer`, error)
     }
@@ -198,7 +196,15 @@ class Opening {
       const open = share.splits.filter((one) => !one.ended)
       await reader.assign(open.map(({ split, position }) => ({ split, position })))
       opened.move()
-      return new SourcePort(node, reader, { splits, logger: context.logger })
+      return new SourcePort(node, reader, {
+        splits,
+        logger: context.logger,
+        records: countedIn(this.#restoredOf(node.id), context.subtask).records,
+        counters: {
+          read: this.#figures.counter(node.id, context.subtask, 'read'),
+          skipped: this.#figures.counter(node.id, context.subtask, 'skipped'),
+        },
+      })
     } catch (error) {
       throw failureAt(`source "${node.id}" could not be opened`, error)
     }
@@ -230,7 +236,7 @@ class Opening {
   }
 
   #contextOf({ id: operator, kind }: SourceNode | SinkNode): ReaderContext {
-    const { runtime, spec, id, metrics } = this.#options
+    const { runtime, spec, id } = this.#options
     return {
       job: parseJobId(spec.names.job),
       lineage: parseLineageId(spec.names.lineage),
@@ -243,7 +249,7 @@ class Opening {
       clock: runtime.clock,
       random: runtime.random,
       logger: runtime.logger,
-      metrics: metrics ?? NO_METRICS,
+      metrics: this.#figures.metricsOf(operator, id.subtask),
       signal: this.#signal,
       fail: (error) => this.failures.report(failureAt(`${kind} "${operator}" failed`, error)),
     }
@@ -269,5 +275,19 @@ function writerStateOf(
   throw new TerminalError(
     `sink "${node.id}" (${node.sink.kind}) cannot read the ${mine.length} entries of writer state that the ` +
       `checkpoint holds for it: it has no writerStateCodec. Put the old sink back, or drop the operator`,
+    { code: 'SLUICE_OPERATOR_CHANGED' },
   )
+}
+
+/** Subtask 0 goes on from what all subtasks had counted, whatever their parallelism was: sums stay what they are. */
+function countedIn(
+  parts: readonly OperatorSnapshot[],
+  subtask: number,
+): { readonly records: number; readonly newestEventAt: number | undefined } {
+  if (subtask !== 0) return { records: 0, newestEventAt: undefined }
+  const times = parts.flatMap(({ newestEventAt }) => newestEventAt ?? [])
+  return {
+    records: parts.reduce((sum, { records = 0 }) => sum + records, 0),
+    newestEventAt: times.length === 0 ? undefined : Math.max(...times),
+  }
 }

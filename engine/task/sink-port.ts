@@ -8,6 +8,7 @@
  */
 import {
   assert,
+  NO_TIMESTAMP,
   parseCheckpointId,
   type CheckpointId,
   type Codec,
@@ -17,6 +18,7 @@ import {
 import type { OperatorSnapshot, StoredCommittable } from '../checkpoint/manifest.ts'
 import { batchOf, clearEdge, type SinkEdge } from '../operators/sink-edge.ts'
 import { failureAt } from './failure.ts'
+import type { Counter } from './figures.ts'
 
 export type Writer = SinkWriter<unknown, unknown, unknown>
 
@@ -25,19 +27,35 @@ interface Origin {
   readonly subtask: number
 }
 
+/** What was given to writers before, by the checkpoint, as far as it is this subtask's to tell; and the counter of this run. */
+export interface SinkCounts {
+  readonly records: number
+  readonly newestEventAt: number | undefined
+  readonly written: Counter
+}
+
+type SinkPart = Pick<OperatorSnapshot, 'writerState' | 'records' | 'newestEventAt'>
+
 export class SinkPort {
   readonly edge: SinkEdge
   readonly #writer: Writer
   readonly #origin: Origin
   /** In origin order (C6). */
   readonly #carried: StoredCommittable[] = []
+  readonly #written: Counter
+  /** In the life of the job; of the batches that the writer has taken. */
+  #records: number
+  #newestEventAt: number
   #writing = false
   #preparing: Promise<void> | undefined
 
-  constructor(edge: SinkEdge, writer: Writer, origin: Origin) {
+  constructor(edge: SinkEdge, writer: Writer, options: { readonly origin: Origin; readonly counts: SinkCounts }) {
     this.edge = edge
     this.#writer = writer
-    this.#origin = origin
+    this.#origin = options.origin
+    this.#written = options.counts.written
+    this.#records = options.counts.records
+    this.#newestEventAt = options.counts.newestEventAt ?? NO_TIMESTAMP
   }
 
   get id(): SinkEdge['node']['id'] {
@@ -54,7 +72,7 @@ export class SinkPort {
     } catch (error) {
       throw this.#failure('could not write', error)
     }
-    if (written === undefined) return clearEdge(this.edge)
+    if (written === undefined) return this.#taken()
     return this.#finish(written)
   }
 
@@ -62,16 +80,13 @@ export class SinkPort {
    * The cut: synchronous up to the writer's own. `prepared` resolves when the epoch is durable; its committables are carried from
    * then on.
    */
-  cut(
-    checkpoint: number,
-    endOfInput: boolean,
-  ): { readonly prepared: Promise<void>; readonly part: Pick<OperatorSnapshot, 'writerState'> } {
+  cut(checkpoint: number, endOfInput: boolean): { readonly prepared: Promise<void>; readonly part: SinkPart } {
     const isQuiet = this.edge.count === 0 && !this.#writing && this.#preparing === undefined
     assert(isQuiet, () => `sink "${this.id}" has records on their way at the cut of checkpoint ${checkpoint} (T2)`)
     const id = parseCheckpointId(checkpoint)
     try {
       const prepared = this.#prepare(id, this.#writer.prepareCommit({ checkpoint: id, endOfInput }))
-      return { prepared, part: this.#stateOf(id) }
+      return { prepared, part: { ...this.#stateOf(id), ...this.#counts() } }
     } catch (error) {
       throw this.#failure(`could not cut checkpoint ${checkpoint}`, error)
     }
@@ -118,7 +133,26 @@ export class SinkPort {
       throw this.#failure('could not write', error)
     }
     this.#writing = false
+    this.#taken()
+  }
+
+  /** The writer has what the edge held. Once per batch; event times are looked at only where a batch begins or ends with one. */
+  #taken(): void {
+    const { count, timestamps } = this.edge
+    this.#written.value += count
+    this.#records += count
+    if (timestamps[0] !== NO_TIMESTAMP || timestamps[count - 1] !== NO_TIMESTAMP) {
+      for (let index = 0; index < count; index += 1) {
+        const timestamp = timestamps[index] ?? NO_TIMESTAMP
+        if (timestamp > this.#newestEventAt) this.#newestEventAt = timestamp
+      }
+    }
     clearEdge(this.edge)
+  }
+
+  #counts(): Pick<OperatorSnapshot, 'records' | 'newestEventAt'> {
+    const newestEventAt = this.#newestEventAt
+    return { records: this.#records, ...(newestEventAt === NO_TIMESTAMP ? {} : { newestEventAt }) }
   }
 
   #prepare(checkpoint: CheckpointId, pending: Promise<readonly unknown[]>): Promise<void> {

@@ -11,6 +11,7 @@ import {
   messageOf,
   RetryableError,
   TaskFailure,
+  type Batch,
   type Logger,
   type Polled,
   type SourceReader,
@@ -18,6 +19,7 @@ import {
 } from '../api/index.ts'
 import type { OperatorSnapshot } from '../checkpoint/manifest.ts'
 import type { SourceNode } from '../graph/job-graph.ts'
+import type { Counter } from './figures.ts'
 import { failureAt } from './failure.ts'
 
 export interface SplitState {
@@ -29,6 +31,15 @@ export interface SplitState {
 
 export type AnyPolled = Polled<unknown, SplitLike, unknown>
 
+export interface SourcePortOptions {
+  readonly splits: ReadonlyMap<string, SplitState>
+  readonly logger: Logger
+  /** How many records the checkpoint says were taken before, as far as they are this subtask's to count. */
+  readonly records: number
+  /** Of this run. */
+  readonly counters: { readonly read: Counter; readonly skipped: Counter }
+}
+
 type Arrived = { readonly polled: AnyPolled } | { readonly error: Error }
 
 export class SourcePort {
@@ -38,20 +49,21 @@ export class SourcePort {
   #added: readonly SplitState[] = []
   readonly #reader: SourceReader<unknown, SplitLike, unknown>
   readonly #logger: Logger
+  readonly #counters: SourcePortOptions['counters']
+  /** In the life of the job; of the batches that `passed`. */
+  #records: number
   #pending: Promise<void> | undefined
   #arrived: Arrived | undefined
   #acknowledging: Promise<void> | undefined
   #toAcknowledge: OperatorSnapshot['splits']
 
-  constructor(
-    node: SourceNode,
-    reader: SourceReader<unknown, SplitLike, unknown>,
-    options: { readonly splits: ReadonlyMap<string, SplitState>; readonly logger: Logger },
-  ) {
+  constructor(node: SourceNode, reader: SourceReader<unknown, SplitLike, unknown>, options: SourcePortOptions) {
     this.node = node
     this.#reader = reader
     this.#splits = new Map(options.splits)
     this.#logger = options.logger
+    this.#counters = options.counters
+    this.#records = options.records
   }
 
   /** Taken between two polls. */
@@ -63,6 +75,7 @@ export class SourcePort {
   contradicts(splits: readonly SplitState[]): TaskFailure {
     return new TaskFailure(
       `source "${this.node.id}" said that no split can come any more, and then there were ${splits.map(({ split }) => split.id).join(', ')}`,
+      { code: 'SLUICE_SOURCE_CONTRADICTS' },
     )
   }
 
@@ -84,15 +97,18 @@ export class SourcePort {
 
   /** Everything of `polled` was pushed through. */
   passed(polled: AnyPolled): void {
-    if (polled.kind === 'records') this.#stateOf(polled.split).position = polled.after
+    if (polled.kind === 'records') {
+      this.#stateOf(polled.split).position = polled.after
+      this.#count(polled.records)
+    }
     if (polled.kind === 'split-ended') this.#stateOf(polled.split).ended = true
     if (polled.kind !== 'ended') return
     if (this.#added.length > 0) throw this.contradicts(this.#added)
     for (const state of this.#splits.values()) state.ended = true
   }
 
-  snapshot(): Pick<OperatorSnapshot, 'splits'> {
-    return { splits: [...this.#splits.values()].map((state) => ({ ...state })) }
+  snapshot(): Pick<OperatorSnapshot, 'splits' | 'records'> {
+    return { splits: [...this.#splits.values()].map((state) => ({ ...state })), records: this.#records }
   }
 
   /** One at a time, beside the records; the newest positions win. A failure that is not retryable ends the attempt. */
@@ -107,6 +123,12 @@ export class SourcePort {
     this.#toAcknowledge = undefined
     await Promise.all([this.#pending, this.#acknowledging])
     await this.#reader[Symbol.asyncDispose]()
+  }
+
+  #count({ values, skipped = 0 }: Batch<unknown>): void {
+    this.#records += values.length
+    this.#counters.read.value += values.length
+    this.#counters.skipped.value += skipped
   }
 
   /** From here on they are in each snapshot (C4, T2). */
@@ -162,6 +184,7 @@ export class SourcePort {
     if (timestamps === undefined || timestamps.length === values.length) return
     throw new TaskFailure(
       `source "${this.node.id}" returned ${values.length} records of split "${polled.split.id}" with ${timestamps.length} timestamps`,
+      { code: 'SLUICE_SOURCE_CONTRADICTS' },
     )
   }
 
@@ -169,7 +192,9 @@ export class SourcePort {
     const state = this.#splits.get(split.id)
     if (state === undefined || state.ended) {
       const why = state === undefined ? 'it was not assigned' : 'it has ended'
-      throw new TaskFailure(`source "${this.node.id}" returned something of split "${split.id}", but ${why}`)
+      throw new TaskFailure(`source "${this.node.id}" returned something of split "${split.id}", but ${why}`, {
+        code: 'SLUICE_SOURCE_CONTRADICTS',
+      })
     }
     return state
   }

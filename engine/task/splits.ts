@@ -19,7 +19,10 @@ export function resolveSplits(
   const restored = new Map(known.map((one) => [one.split.id, one]))
   const splits = new Map<string, SplitState>()
   for (const { split, start } of discovered) {
-    if (splits.has(split.id)) throw new TerminalError(`source "${source}" discovered split "${split.id}" twice`)
+    if (splits.has(split.id))
+      throw new TerminalError(`source "${source}" discovered split "${split.id}" twice`, {
+        code: 'SLUICE_SOURCE_CONTRADICTS',
+      })
     const old = restored.get(split.id)
     // A position of our own: the source may go on changing its object.
     splits.set(split.id, old === undefined ? { split, position: structuredClone(start), ended: false } : { ...old })

@@ -8,15 +8,16 @@
  *   outputs are one synchronous stretch; between the alignment of a checkpoint and its cut nothing is taken.
  * - T3: batches are pushed in slices, snapshots are encoded in slices; the event loop turns in between.
  */
-import { assert, NO_TIMESTAMP, unreachable, type Batch, type Metrics, type Runtime } from '../api/index.ts'
+import { assert, NO_TIMESTAMP, unreachable, type Batch, type Runtime } from '../api/index.ts'
 import type { JobGraph } from '../graph/job-graph.ts'
 import type { TaskGraph, Exchange } from '../graph/task-graph.ts'
 import type { Chain } from '../operators/chain.ts'
 import type { ChannelWriter } from './channel.ts'
 import { Checkpoints } from './checkpoints.ts'
+import type { Figures } from './figures.ts'
 import type { AttemptSpec, BlobPort, TaskId } from './host.ts'
 import type { FromTask, ToTask } from './messages.ts'
-import { NO_METRICS, openTask, type OpenedTask } from './open-task.ts'
+import { openTask, type OpenedTask } from './open-task.ts'
 import { Pusher } from './pusher.ts'
 import type { AnyPolled, SourcePort, SplitState } from './source-port.ts'
 import { TaskInputs, type Arrived, type TaskInput } from './task-inputs.ts'
@@ -35,7 +36,7 @@ export interface TaskOptions {
   readonly outputs: readonly { readonly exchange: Exchange; readonly writers: readonly ChannelWriter[] }[]
   /** May be called at any time between start and the end of `dispose`; must not throw. */
   send(message: FromTask): void
-  readonly metrics?: Metrics
+  readonly figures?: Figures
   readonly limits?: Partial<TaskLimits>
   /** Shared by all tasks of this thread. */
   readonly turns: Turns
@@ -77,7 +78,6 @@ export async function startTask(options: TaskOptions): Promise<Task> {
 class RunningTask implements Task {
   readonly #options: TaskOptions
   readonly #runtime: Runtime
-  readonly #metrics: Metrics
   readonly #opened: OpenedTask
   readonly #checkpoints: Checkpoints
   readonly #stop: AbortController
@@ -100,7 +100,6 @@ class RunningTask implements Task {
   constructor(options: TaskOptions, stop: AbortController, opened: OpenedTask) {
     this.#options = options
     this.#runtime = options.runtime
-    this.#metrics = options.metrics ?? NO_METRICS
     this.#opened = opened
     this.#stop = stop
     this.#inputs = options.inputs.length === 0 ? undefined : new TaskInputs(options.inputs, options.runtime.clock)
@@ -296,8 +295,6 @@ class RunningTask implements Task {
     await this.#pusher.push(records, chain.source.push)
     if (this.#stop.signal.aborted) return
     source.passed(polled)
-    this.#metrics.count('records', records.values.length)
-    if (records.skipped !== undefined) this.#metrics.count('skipped', records.skipped)
   }
 
   /** Closing output, from the top down, once in the life of the job; then only barriers are answered and sent on. */

@@ -40,7 +40,10 @@ export class Control<Tell, Ask, Told, Asked> {
         this.#take(parse<Told, Asked>(frame), listener)
       },
       onClose: (error) => {
-        const gone = new TaskFailure('the connection to the other process is closed', { cause: error })
+        const gone = new TaskFailure('the connection to the other process is closed', {
+          code: 'SLUICE_WORKER_LOST',
+          cause: error,
+        })
         for (const answer of this.#open.values()) answer.reject(gone)
         this.#open.clear()
         listener.closed(error)
@@ -58,7 +61,8 @@ export class Control<Tell, Ask, Told, Asked> {
 
   /** The answer, which is who asks to judge. @throws what the other side threw, of the same kind; TaskFailure when it is gone */
   async ask(request: Ask): Promise<unknown> {
-    if (this.isClosed) throw new TaskFailure('the connection to the other process is closed')
+    if (this.isClosed)
+      throw new TaskFailure('the connection to the other process is closed', { code: 'SLUICE_WORKER_LOST' })
     this.#asked += 1
     const answer = Promise.withResolvers<unknown>()
     this.#open.set(this.#asked, answer)

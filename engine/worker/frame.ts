@@ -45,7 +45,9 @@ export function frameOf(
   const { head, rest } = parts
   const length = head.byteLength + (rest?.byteLength ?? 0)
   if (length > MAX_PAYLOAD_BYTES) {
-    throw new TerminalError(`${length} bytes at once are more than the ${MAX_PAYLOAD_BYTES} that a frame may hold`)
+    throw new TerminalError(`${length} bytes at once are more than the ${MAX_PAYLOAD_BYTES} that a frame may hold`, {
+      code: 'SLUICE_RECORD_TOO_LARGE',
+    })
   }
   assert(
     Number.isInteger(channel) && channel >= 0 && channel <= 0xffff_ffff,

@@ -59,6 +59,7 @@ export class HostedAttempt implements TaskGroup {
   async open(spec: AttemptSpec): Promise<void> {
     try {
       this.#options.port.signal.throwIfAborted()
+      this.#options.port.figures.dropGauges()
       await Promise.race([this.#openAll(spec), this.#failed.promise])
       this.#isOpen = true
     } catch (error) {
@@ -84,6 +85,8 @@ export class HostedAttempt implements TaskGroup {
         return this.#fromTask(message.task, message.message)
       case 'broken':
         return this.#broken(worker, errorOf(message.error))
+      case 'figures':
+        return this.#options.port.figures.add(message.changes)
       case 'blob-settled':
         this.#announced.get(worker)?.get(message.key)?.settled()
         this.#announced.get(worker)?.delete(message.key)
@@ -183,7 +186,7 @@ export class HostedAttempt implements TaskGroup {
     const alarm = new AbortController()
     await Promise.race([peer?.gone, this.#options.timers.sleep(BLAME_MS, alarm.signal).catch(() => undefined)])
     alarm.abort()
-    return peer?.death ?? new TaskFailure(error.message, { cause: error })
+    return peer?.death ?? new TaskFailure(error.message, { code: 'SLUICE_WORKER_LOST', cause: error })
   }
 }
 

@@ -5,6 +5,7 @@
  *   load ─▶ prepare ─▶ open ─▶ told … from-task … ─▶ dispose ─▶ prepare …            exit
  */
 import type { AttemptSpec, TaskId } from '../task/host.ts'
+import type { FigureChange } from '../task/figures.ts'
 import type { FromTask, ToTask } from '../task/messages.ts'
 import type { PlainError } from './error-codec.ts'
 import { ProtocolError } from './frame.ts'
@@ -59,6 +60,8 @@ export type FromWorker =
   | { readonly kind: 'from-task'; readonly nonce: string; readonly task: TaskId; readonly message: PlainFromTask }
   /** The attempt cannot go on in this worker. */
   | { readonly kind: 'broken'; readonly nonce: string; readonly error: PlainError }
+  /** What its tasks have counted since it told the last time: with every few heartbeats, before an acknowledgement, and in the end. */
+  | { readonly kind: 'figures'; readonly nonce: string; readonly changes: readonly FigureChange[] }
   /** Nothing is on its way to the store any more under this name. */
   | { readonly kind: 'blob-settled'; readonly nonce: string; readonly key: string }
 

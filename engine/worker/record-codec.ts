@@ -131,13 +131,14 @@ function encodeValues(values: readonly unknown[], mode: number, operator: string
 }
 
 function pack(values: readonly unknown[], operator: string): Uint8Array {
+  for (const value of values) if (typeof value === 'object' && value !== null) refuseInstance(value, operator)
   try {
     return packValues(values)
   } catch (error) {
     throw new TerminalError(
       `a record of "${operator}" cannot go to another process: ${whatIsWrong(values) ?? messageOf(error)}. Records are plain ` +
         `objects, arrays, strings, numbers, booleans, null, undefined, bigint, Date, Map, Set and Uint8Array`,
-      { cause: error },
+      { code: 'SLUICE_RECORD_NOT_PLAIN', cause: error },
     )
   }
 }
@@ -167,6 +168,25 @@ function unpack(bytes: Buffer, count: number): readonly unknown[] {
 }
 
 const DEEPEST = 200
+
+/** An instance of a class would arrive as an object without its methods. What is within a record is not looked at: there are too many. */
+function refuseInstance(value: object, operator: string): void {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype === Object.prototype || prototype === Array.prototype || prototype === null || isBuiltIn(value)) return
+  const name: unknown = Reflect.get(value, 'constructor')
+  const what = typeof name === 'function' ? name.name : 'a class'
+  throw new TerminalError(
+    `a record of "${operator}" is an instance of ${what}, which would lose its methods on the way to another process; ` +
+      'map it to a plain object before',
+    { code: 'SLUICE_RECORD_NOT_PLAIN' },
+  )
+}
+
+/** What is packed as what it is. */
+function isBuiltIn(value: object): boolean {
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return true
+  return [Date, Map, Set, Error, RegExp].some((one) => value instanceof one)
+}
 
 /** The way to the first thing that cannot be packed. */
 function whatIsWrong(values: readonly unknown[]): string | undefined {

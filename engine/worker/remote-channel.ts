@@ -81,6 +81,7 @@ export class RemoteChannelWriter implements ChannelWriter {
       if (count > 1) return this.#sendHalves(batch)
       throw new TerminalError(
         `a record of "${operator}" has ${sizeBytes} bytes; at most ${maxPayloadBytes} can go to another process`,
+        { code: 'SLUICE_RECORD_TOO_LARGE' },
       )
     }
     connection.send('records', channel, encoded)

@@ -8,6 +8,7 @@ import type { JobGraph } from '../graph/job-graph.ts'
 import { taskGraphOf } from '../graph/task-graph.ts'
 import type { AttemptSpec, TaskGroup, TaskId } from '../task/host.ts'
 import { startTasks } from '../task/local-host.ts'
+import { Figures, type FigureChange } from '../task/figures.ts'
 import type { FromTask, ToTask } from '../task/messages.ts'
 import type { PeerLost } from './error-codec.ts'
 import { ProtocolError, type Frame } from './frame.ts'
@@ -32,6 +33,7 @@ export class WorkerAttempt implements AsyncDisposable {
   readonly #options: WorkerAttemptOptions
   readonly #links: PeerLinks
   readonly #abort = new AbortController()
+  readonly #figures = new Figures()
   #channels: RemoteChannels | undefined
   #opening: Promise<TaskGroup> | undefined
   #tasks: TaskGroup | undefined
@@ -79,6 +81,11 @@ export class WorkerAttempt implements AsyncDisposable {
     else this.#tasks.tell(message)
   }
 
+  /** What its tasks have counted since the last call. */
+  takeFigures(): readonly FigureChange[] {
+    return this.#figures.takeChanges()
+  }
+
   abort(error: Error): void {
     this.#abort.abort(error)
   }
@@ -106,6 +113,7 @@ export class WorkerAttempt implements AsyncDisposable {
       graph,
       spec,
       runtime,
+      figures: this.#figures,
       port: {
         send: (task, message) => this.#options.fromTask(task, message),
         store: blobs,

@@ -157,7 +157,9 @@ export class WorkerProcess {
   #die(why: string): void {
     if (this.#death !== undefined) return
     const { index } = this.#options
-    this.#death = new TaskFailure(`worker ${index} (pid ${this.#child.pid ?? 'none'}) ${why}`)
+    this.#death = new TaskFailure(`worker ${index} (pid ${this.#child.pid ?? 'none'}) ${why}`, {
+      code: 'SLUICE_WORKER_LOST',
+    })
     this.#options.died(this.#death)
   }
 }

@@ -47,6 +47,9 @@ export function runWorker(options: WorkerOptions): void {
   void new Worker(options)
 }
 
+/** Figures are told with every so-manieth heartbeat: about once a second. */
+const BEATS_PER_FIGURES = 4
+
 class Worker {
   readonly #options: WorkerOptions
   readonly #control: Control<FromWorker, AskCoordinator, ToWorker, AskWorker>
@@ -116,8 +119,11 @@ class Worker {
       graph: loaded.graph,
       runtime: this.#runtime,
       blobs,
-      fromTask: (task, message) =>
-        this.#control.tell({ kind: 'from-task', nonce, task, message: plainFromTask(message) }),
+      fromTask: (task, message) => {
+        // What a checkpoint holds has been counted when it completes, also where this process dies before its next heartbeat.
+        if (message.kind === 'acknowledged') this.#tellFigures()
+        this.#control.tell({ kind: 'from-task', nonce, task, message: plainFromTask(message) })
+      },
       lost: (error) => this.#control.tell({ kind: 'broken', nonce, error: plainError(error) }),
     })
     return { address: this.#attempt.address }
@@ -131,6 +137,7 @@ class Worker {
     try {
       await attempt[Symbol.asyncDispose]()
     } finally {
+      this.#tellFigures()
       this.#attempt = undefined
     }
   }
@@ -142,10 +149,18 @@ class Worker {
   }
 
   async #beat(heartbeatMs: number): Promise<void> {
-    while (!this.#control.isClosed) {
+    for (let beat = 1; !this.#control.isClosed; beat += 1) {
       this.#control.tell({ kind: 'heartbeat' })
+      if (beat % BEATS_PER_FIGURES === 0) this.#tellFigures()
       await this.#runtime.timers.sleep(heartbeatMs)
     }
+  }
+
+  #tellFigures(): void {
+    const attempt = this.#attempt
+    const changes = attempt?.takeFigures() ?? []
+    if (attempt !== undefined && changes.length > 0)
+      this.#control.tell({ kind: 'figures', nonce: attempt.nonce, changes })
   }
 
   #logger(): Logger {
@@ -166,18 +181,21 @@ function refuseOther(job: WorkerJob, loaded: LoadedJob): void {
   if (loaded.version !== job.version) {
     throw new TerminalError(
       `sluice was changed while the job ran (version ${job.version}, a new worker is ${loaded.version}); ${cure}`,
+      { code: 'SLUICE_CODE_CHANGED' },
     )
   }
   if (loaded.codeIdentity !== job.codeIdentity) {
     throw new TerminalError(
       `the code of the job was changed while it ran: ${job.file} is ${loaded.codeIdentity} for a new worker and ` +
         `${job.codeIdentity} for the run; ${cure}`,
+      { code: 'SLUICE_CODE_CHANGED' },
     )
   }
   if (loaded.planHash !== job.planHash) {
     throw new TerminalError(
       `${job.file} gives another graph in a worker (plan ${loaded.planHash}) than in the run (plan ${job.planHash}): build must ` +
         `depend on its settings alone, not on the process it runs in`,
+      { code: 'SLUICE_BUILD_NOT_PURE' },
     )
   }
 }

@@ -44,6 +44,7 @@ export default defineJob({
           path: settings.string('input', { default: 'data/orders' }),
           decode: json(Order),
           timestamp: (order) => order.placedAt,
+          follow: settings.flag('follow'),
         }),
       )
       .map('enrich', (order): EnrichedOrder => {

@@ -92,7 +92,7 @@ async function down(
 function portOf(text: string): number {
   const port = Number(text)
   if (Number.isInteger(port) && port > 0 && port < 65_536) return port
-  throw new TerminalError(`--port must be a number from 1 to 65535, not "${text}"`)
+  throw new RangeError(`--port must be a number from 1 to 65535, not "${text}"`)
 }
 
 interface Running {

@@ -24,9 +24,9 @@ const POM = fileURLToPath(new URL('pom.xml', import.meta.url))
 /** Maven on a slow line. */
 const DOWNLOAD_TIMEOUT_MS = 300_000
 
-/** Installs Kafka where it is not yet. @param say hears what takes long */
+/** Installs Kafka where it is not yet; `SLUICE_KAFKA_VERSION` names another release than the usual one. @param say hears what takes long */
 export async function installKafka(say: (line: string) => void = () => undefined): Promise<Installation> {
-  const version = versionInPom()
+  const version = process.env['SLUICE_KAFKA_VERSION'] ?? versionInPom()
   const java = findJava()
   const jars = join(cacheDirectory(), version)
   if (!isFilled(jars)) {
@@ -99,6 +99,7 @@ async function download(jars: string, version: string, say: (line: string) => vo
   const unfinished = `${jars}.${process.pid}`
   try {
     const goal = ['dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${unfinished}`]
+    goal.push(`-Dkafka.version=${version}`)
     const { code, output } = await run('mvn', ['-q', '-B', '-f', POM, ...goal])
     if (code !== 0) {
       throw new TerminalError(

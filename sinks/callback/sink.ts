@@ -9,6 +9,7 @@ import type { Sink, SinkBatch, WriterContext } from '../../engine/api/index.ts'
 export type CallbackOrigin = Pick<WriterContext, 'job' | 'operator' | 'subtask' | 'generation' | 'signal'>
 
 /**
+ * A sink that is one function.
  * @param onBatch called with batches in order, the next one when the promise it returned has resolved; a checkpoint completes only after
  *   all batches before it. It must copy what it keeps: the arrays are reused. A throw or rejection ends the attempt.
  */

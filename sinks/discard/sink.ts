@@ -4,6 +4,7 @@
 import { sinkWithoutCommits } from '../../clients/sink-without-commits.ts'
 import type { Sink } from '../../engine/api/index.ts'
 
+/** Takes every batch and does nothing with it. */
 export function discardSink<T = unknown>(): Sink<T, never> {
   return sinkWithoutCommits({ kind: 'discard', guarantee: 'exactly-once', write: () => undefined })
 }

@@ -3,6 +3,7 @@
  */
 import { CorruptCheckpointError, jsonCodec, type Codec } from '../../engine/api/index.ts'
 
+/** A part that is complete and not visible: a committable. */
 export interface FilePart {
   /** Absolute. */
   readonly directory: string
@@ -22,7 +23,9 @@ export const filePartCodec: Codec<FilePart> = {
   encode: (part) => json.encode(part),
   decode: (bytes, version) => {
     if (version !== json.version) {
-      throw new CorruptCheckpointError(`a file part of version ${version}; this release reads ${json.version}`)
+      throw new CorruptCheckpointError(`a file part of version ${version}; this release reads ${json.version}`, {
+        code: 'SLUICE_FORMAT_UNKNOWN',
+      })
     }
     return parsePart(json.decode(bytes, version))
   },
@@ -71,7 +74,7 @@ function parsePart(value: unknown): FilePart {
     typeof sizeBytes !== 'number' ||
     replaces === 'none'
   ) {
-    throw new CorruptCheckpointError(`not a file part: ${JSON.stringify(value)}`)
+    throw new CorruptCheckpointError(`not a file part: ${JSON.stringify(value)}`, { code: 'SLUICE_CHECKPOINT_CORRUPT' })
   }
   return { directory, name, visible, sizeBytes, ...(replaces === undefined ? {} : { replaces }) }
 }

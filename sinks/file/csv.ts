@@ -7,6 +7,7 @@
 import { TerminalError } from '../../engine/api/index.ts'
 import type { FileEncoder, FileFormat } from './file-format.ts'
 
+/** Which columns, and how they are written. */
 export interface CsvSinkOptions {
   /**
    * In this order; what a record does not have is an empty field. Left out: those of each file's first record, and every other one must have
@@ -41,6 +42,7 @@ export function encodeCsv<T extends object>(options: CsvSinkOptions = {}): FileF
   if (!/^[^"\r\n\u0080-\uffff]$/.test(delimiter)) {
     throw new TerminalError(
       `csv: the delimiter ${JSON.stringify(delimiter)} is not one ASCII character other than a quote or a line end`,
+      { code: 'SLUICE_CONNECTOR_OPTION_INVALID' },
     )
   }
   const given = options.columns === undefined ? undefined : checkColumns(options.columns)
@@ -100,6 +102,7 @@ function textOf(field: unknown, column: string, value: object): string {
       throw new TerminalError(
         `csv: column ${JSON.stringify(column)} of ${excerptOf(value)} is ${field instanceof Date ? 'no date' : `of type ${typeof field}`}, ` +
           'which is no field; make it a text, a number or a date before the sink',
+        { code: 'SLUICE_RECORD_NOT_CSV' },
       )
   }
 }
@@ -109,6 +112,7 @@ function keysOf(value: object): readonly string[] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new TerminalError(
       `csv: ${excerptOf(value)} is no record of named columns; map it to an object before the sink`,
+      { code: 'SLUICE_RECORD_NOT_CSV' },
     )
   }
   const keys = Object.keys(value)
@@ -123,6 +127,7 @@ function refuse(value: object, keys: readonly string[], { columns, isExact }: La
   throw new TerminalError(
     `csv: ${excerptOf(value)} ${what} than this file: ${columns.join(', ').slice(0, EXCERPT)}. ` +
       'Name all columns with encodeCsv({ columns: […] }), or map records to the same ones before the sink',
+    { code: 'SLUICE_RECORD_NOT_CSV' },
   )
 }
 
@@ -130,7 +135,9 @@ function checkColumns(columns: readonly string[]): readonly string[] {
   const wrong = columns.find((name, index) => name === '' || name === '__proto__' || columns.indexOf(name) !== index)
   if (wrong === undefined && columns.length > 0) return [...columns]
   const why = wrong === undefined ? 'there is no column' : `there is a column ${JSON.stringify(wrong)}`
-  throw new TerminalError(`csv: ${why}: each needs a name of its own. Give encodeCsv({ columns: […] })`)
+  throw new TerminalError(`csv: ${why}: each needs a name of its own. Give encodeCsv({ columns: […] })`, {
+    code: 'SLUICE_CONNECTOR_OPTION_INVALID',
+  })
 }
 
 function excerptOf(value: unknown): string {

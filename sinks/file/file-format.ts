@@ -9,6 +9,7 @@ export interface FileFormat<T> {
   openFile(first: T): FileEncoder<T>
 }
 
+/** Encodes one file. */
 export interface FileEncoder<T> {
   /** First line of the file, without its end. */
   readonly header?: string

@@ -5,6 +5,7 @@
 import { CorruptCheckpointError, jsonCodec, type Codec } from '../../engine/api/index.ts'
 import type { Compression } from '../../clients/file/compression.ts'
 
+/** A part that is not complete: writer state of a checkpoint. */
 export interface OpenPart {
   /** Absolute. */
   readonly directory: string
@@ -26,7 +27,9 @@ export const openPartCodec: Codec<OpenPart> = {
   encode: (part) => json.encode(part),
   decode: (bytes, version) => {
     if (version !== json.version) {
-      throw new CorruptCheckpointError(`an open file part of version ${version}; this release reads ${json.version}`)
+      throw new CorruptCheckpointError(`an open file part of version ${version}; this release reads ${json.version}`, {
+        code: 'SLUICE_FORMAT_UNKNOWN',
+      })
     }
     return parseOpenPart(json.decode(bytes, version))
   },
@@ -43,7 +46,9 @@ function parseOpenPart(value: unknown): OpenPart {
     !(compression === 'none' || compression === 'gzip' || compression === 'zstd') ||
     typeof contentBytes !== 'number'
   ) {
-    throw new CorruptCheckpointError(`not an open file part: ${JSON.stringify(value)}`)
+    throw new CorruptCheckpointError(`not an open file part: ${JSON.stringify(value)}`, {
+      code: 'SLUICE_CHECKPOINT_CORRUPT',
+    })
   }
   return { directory, name, lineage, extension, compression, contentBytes }
 }

@@ -9,7 +9,7 @@
 import { join } from 'node:path'
 import { compress, type Compression } from '../../clients/file/compression.ts'
 import type { FileOperations } from '../../clients/file/operations.ts'
-import { messageOf } from '../../engine/api/index.ts'
+import { messageOf, TaskFailure } from '../../engine/api/index.ts'
 import { hiddenPart, keptLink, type FilePart } from './committable.ts'
 
 export interface PartOptions {
@@ -143,6 +143,16 @@ export class Part {
 
   /** An error on a descriptor does not say which file: a full disk is found by its path. */
   #cannot(what: string, error: unknown): never {
-    throw new Error(`cannot ${what} ${this.#path}: ${messageOf(error)}`, { cause: error })
+    throw new TaskFailure(
+      `cannot ${what} ${this.#path}: ${messageOf(error)}${isFull(error) ? '; make room there' : ''}`,
+      {
+        code: 'SLUICE_OUTPUT_FAILED',
+        cause: error,
+      },
+    )
   }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
 }

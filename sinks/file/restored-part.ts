@@ -97,6 +97,7 @@ function lost({ contentBytes }: OpenPart, path: string, { operator }: RestoreOpt
   return new TerminalError(
     `sink "${operator}": ${path} ${what}; the checkpoint holds ${contentBytes} bytes in it, which are not visible yet. ` +
       `Bring it back, or give up what this sink holds with --drop ${operator}`,
+    { code: 'SLUICE_OUTPUT_GONE' },
   )
 }
 

@@ -28,9 +28,11 @@ import { FileWriter } from './writer.ts'
 export { encodeCsv, type CsvField, type CsvSinkOptions } from './csv.ts'
 export type { FileEncoder, FileFormat } from './file-format.ts'
 export type { OpenPart } from './open-part.ts'
-export type { FileOperations } from '../../clients/file/operations.ts'
+export type { Compression } from '../../clients/file/compression.ts'
+export type { DirectoryEntry, FileFacts, FileOperations } from '../../clients/file/operations.ts'
 export type { FilePart } from './committable.ts'
 
+/** Where to, in which form, in files of which size. */
 export interface FileSinkOptions<T> {
   /** Directory; relative to the working directory of the run; made when missing. Several sinks and jobs may share one. */
   readonly path: string
@@ -88,9 +90,12 @@ function withCompression(extension: string, compression: Compression | undefined
 
 function refuseOptions(options: FileSinkOptions<never>, extension: string): void {
   const { path, maxPartBytes = 1, maxPartAgeMs, rolling = 'each-checkpoint', compression } = options
-  if (path === '') throw new TerminalError('file sink: path is empty; give the directory to write to')
+  if (path === '')
+    throw new TerminalError('file sink: path is empty; give the directory to write to', {
+      code: 'SLUICE_CONNECTOR_OPTION_INVALID',
+    })
   const refuse = (what: string, cure: string): never => {
-    throw new TerminalError(`file sink ${path}: ${what}; ${cure}`)
+    throw new TerminalError(`file sink ${path}: ${what}; ${cure}`, { code: 'SLUICE_CONNECTOR_OPTION_INVALID' })
   }
   if (!(maxPartBytes >= 1)) refuse(`maxPartBytes is ${maxPartBytes}`, 'give a positive number')
   if (!/^(?:\.[A-Za-z0-9_.-]*[A-Za-z0-9_-])?$/.test(extension)) {
@@ -115,6 +120,7 @@ function refuseLongNames(extension: string, { job, operator, longestName }: Sink
   throw new TerminalError(
     `file sink "${operator}": its files would have names of ${length} characters, ${MAX_FILE_NAME_BYTES} is the limit; ` +
       `shorten the job id "${job}" or the operator id by ${length - MAX_FILE_NAME_BYTES}`,
+    { code: 'SLUICE_ID_INVALID' },
   )
 }
 
@@ -127,14 +133,19 @@ async function validateDirectory(path: string, context: ValidateContext): Promis
     if (info?.isDirectory() !== true) {
       throw new TerminalError(
         `file sink "${context.operator}": ${at} is not a directory; give another path than ${path}`,
+        { code: 'SLUICE_OUTPUT_NOT_WRITABLE' },
       )
     }
     try {
       await access(at, constants.R_OK | constants.W_OK | constants.X_OK)
     } catch (error) {
-      throw new TerminalError(`file sink "${context.operator}" may not write to ${at}: ${messageOf(error)}`, {
-        cause: error,
-      })
+      throw new TerminalError(
+        `file sink "${context.operator}" may not write to ${at}: ${messageOf(error)}; let the user of this process write there`,
+        {
+          code: 'SLUICE_OUTPUT_NOT_WRITABLE',
+          cause: error,
+        },
+      )
     }
     return
   }

@@ -11,6 +11,7 @@ import {
   type Metrics,
 } from '../../engine/api/index.ts'
 
+/** See `FileSourceOptions.onBadLine`. */
 export type BadLinePolicy = 'fail' | 'skip' | 'side'
 
 /** A line as it was found: in the order of their positions, the same ones from the same position on in each run. */
@@ -60,6 +61,7 @@ export class BadLines {
     if (this.#policy === 'fail') {
       throw new TerminalError(
         `${place}. Mend the line, or pass over bad lines with onBadLine: 'skip', or take them apart with 'side'`,
+        { code: 'SLUICE_BAD_LINE' },
       )
     }
     if (this.#count === 0) this.#logger.warn(`${place}: ${this.#policy === 'skip' ? 'skipped' : 'sent to bad-lines'}`)

@@ -21,6 +21,7 @@ import { recordEnd } from './csv-record.ts'
 import { markLength, mayBecomeMark } from './position.ts'
 import type { CutAt, FileBytes, FileDecoder, FileFormat } from './file-format.ts'
 
+/** How the records of a file are told apart, and named. */
 export interface CsvOptions<T> {
   /** Names of the columns of files without a header; by default the first record of each file names them. */
   readonly columns?: readonly string[]
@@ -30,6 +31,7 @@ export interface CsvOptions<T> {
   readonly schema?: SchemaLike<T>
 }
 
+/** Fields by the name of their column; all of them are texts. */
 export type CsvRecord = Readonly<Record<string, string>>
 
 const NEWLINE = 10
@@ -50,6 +52,7 @@ export function csv<T>(options: CsvOptions<T> = {}): FileFormat<T | CsvRecord> {
   if (!/^[^"\r\n\u0080-\uffff]$/.test(delimiter)) {
     throw new TerminalError(
       `csv: the delimiter ${JSON.stringify(delimiter)} is not one ASCII character other than a quote or a line end`,
+      { code: 'SLUICE_CONNECTOR_OPTION_INVALID' },
     )
   }
   const columns = options.columns === undefined ? undefined : checkColumns(options.columns, 'csv: columns')
@@ -197,6 +200,7 @@ async function readHeader(
   if (bytes.length < MAX_HEADER_BYTES) return file.isGrowing ? undefined : { columns: [], end: start + bytes.length }
   throw new TerminalError(
     `${file.path}: no header within its first ${MAX_HEADER_BYTES} bytes; name the columns with csv({ columns: […] })`,
+    { code: 'SLUICE_CSV_HEADER_INVALID' },
   )
 }
 
@@ -210,7 +214,7 @@ function headerFields(record: Buffer, path: string, fieldsOf: FieldsOf): readonl
     throw new TerminalError(
       `${path}: its first record cannot be a header: ${reasonOf(error)}: ${excerpt}. ` +
         'Mend it, or name the columns with csv({ columns: […] })',
-      { cause: error },
+      { code: 'SLUICE_CSV_HEADER_INVALID', cause: error },
     )
   }
 }
@@ -219,7 +223,9 @@ function checkColumns(columns: readonly string[], what: string): readonly string
   const wrong = columns.find((name, index) => name === '' || name === '__proto__' || columns.indexOf(name) !== index)
   if (wrong === undefined && columns.length > 0) return columns
   const why = wrong === undefined ? 'names no column' : `names a column ${JSON.stringify(wrong)}`
-  throw new TerminalError(`${what} ${why}: each needs a name of its own. Mend it, or give csv({ columns: […] })`)
+  throw new TerminalError(`${what} ${why}: each needs a name of its own. Mend it, or give csv({ columns: […] })`, {
+    code: 'SLUICE_CSV_HEADER_INVALID',
+  })
 }
 
 /** The library counts lines of what it was given, which is no line number of the file. */

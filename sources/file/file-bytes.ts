@@ -17,6 +17,7 @@ import {
   type FilePosition,
 } from './position.ts'
 
+/** How a file is compressed; `auto`: its name says it. */
 export type CompressionChoice = 'auto' | Compression | 'none'
 
 export interface OrderedBytes extends AsyncDisposable {
@@ -42,6 +43,7 @@ export async function openBytes(
   } catch (error) {
     const soFar = position.byte === 0 ? '' : `, of which ${position.byte} bytes were read before`
     throw new TerminalError(`cannot read ${path}${soFar}: ${messageOf(error)}. Bring it back, or make it readable`, {
+      code: 'SLUICE_INPUT_NOT_READABLE',
       cause: error,
     })
   }
@@ -72,6 +74,7 @@ export function refuseCompressed(path: string, choice: CompressionChoice): void 
   if (compressionOf(path, choice) === undefined) return
   throw new TerminalError(
     `${path} is compressed, and cannot be followed: leave it out of the path, or read it without \`follow\``,
+    { code: 'SLUICE_CONNECTOR_OPTION_INVALID' },
   )
 }
 

@@ -6,6 +6,7 @@
  */
 import type { DecodedBlock } from '../../engine/api/index.ts'
 
+/** How files of one kind are decoded. */
 export interface FileFormat<T> {
   /**
    * Once each time a file is opened, before anything else of it is read; also when reading goes on in its middle.
@@ -15,6 +16,7 @@ export interface FileFormat<T> {
   openFile(file: FileBytes): Promise<FileDecoder<T> | undefined>
 }
 
+/** What a format may look at before anything is decoded. */
 export interface FileBytes {
   readonly path: string
   /** It is followed: where it ends now it may go on later, also within a line. */
@@ -23,6 +25,7 @@ export interface FileBytes {
   read(from: number, length: number): Promise<Buffer>
 }
 
+/** Decodes one file. */
 export interface FileDecoder<T> {
   /**
    * How many bytes of `held`, which begins where a record does: whole records of about `aimBytes`, at least one. 0: more must be read to
@@ -33,6 +36,7 @@ export interface FileDecoder<T> {
   decodeBlock(block: Buffer, offset: number): DecodedBlock<T>
 }
 
+/** Where bytes to be cut lie, and how many are wanted. */
 export interface CutAt {
   /** Of the first byte, in the file. */
   readonly offset: number

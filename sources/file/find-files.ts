@@ -73,7 +73,10 @@ async function statOf(candidate: string): Promise<Stats | undefined> {
 }
 
 function cannotRead(path: string, cause: unknown): RetryableError {
-  return new RetryableError(`cannot read ${path}: ${messageOf(cause)}. Remove it, or make it readable`, { cause })
+  return new RetryableError(`cannot read ${path}: ${messageOf(cause)}. Remove it, or make it readable`, {
+    code: 'SLUICE_INPUT_NOT_READABLE',
+    cause,
+  })
 }
 
 function nameOf(absolute: string, baseDirectory: string): string {

@@ -50,7 +50,7 @@ export class FollowingReader<T> implements SourceReader<T, FileSplit, FilePositi
       const message =
         `${count} files are to be followed by one subtask, ${MAX_FOLLOWED} can be: narrow the path of the file source, ` +
         'or give it a higher parallelism'
-      return Promise.reject(new TerminalError(message))
+      return Promise.reject(new TerminalError(message, { code: 'SLUICE_TOO_MANY_FILES' }))
     }
     this.#files.push(...splits.map((assigned) => ({ assigned, open: undefined, lookAtMs: 0 })))
     return Promise.resolve()

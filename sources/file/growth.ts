@@ -58,6 +58,7 @@ export class Growth {
       `${this.#path} was renamed or removed while it was followed; the file that had this name was read to its end, byte ${byte}. ` +
         'Bring it back under its name, and let what comes later go to files of other names: follow a directory or a glob, ' +
         'whose new files are found while the job runs',
+      { code: 'SLUICE_INPUT_RENAMED' },
     )
   }
 }

@@ -129,6 +129,7 @@ export class LineFile<T> implements AsyncDisposable {
       const start = this.#readAt - this.#heldBytes
       throw new TerminalError(
         `${this.path}, byte ${start}: a line of more than ${MAX_LINE_BYTES} bytes. Is this a file of lines? Split the line`,
+        { code: 'SLUICE_LINE_TOO_LONG' },
       )
     }
   }

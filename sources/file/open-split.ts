@@ -115,6 +115,7 @@ function timestampsOf<T>(
       throw new TerminalError(
         `${split.id}, record ${index + 1} from byte ${block.offset} on: its timestamp is ${String(found)}: ` +
           `${excerptOf(value)}. Let \`timestamp\` give milliseconds since 1970`,
+        { code: 'SLUICE_TIMESTAMP_INVALID' },
       )
     }
     timestamps[index] = found

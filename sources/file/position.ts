@@ -7,6 +7,7 @@ import { hash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { TerminalError } from '../../engine/api/index.ts'
 
+/** How far a file was read, and what it looked like there. */
 export interface FilePosition {
   /** Everything before this byte was read; of a compressed file it counts the bytes of the content. */
   readonly byte: number
@@ -128,12 +129,14 @@ function checkPrints(
   if (printOf(head) !== position.head) {
     throw new TerminalError(
       `${path} begins otherwise than when it was read up to byte ${position.byte}: it was rewritten. ${CURE}`,
+      { code: 'SLUICE_INPUT_CHANGED' },
     )
   }
   if (printOf(tail) === position.tail) return
   throw new TerminalError(
     `${path} holds other bytes from ${position.byte - lengthIn(position.tail)} to ${position.byte} than when they were read: ` +
       `it was rewritten. ${CURE}`,
+    { code: 'SLUICE_INPUT_CHANGED' },
   )
 }
 
@@ -141,6 +144,7 @@ function tooShort(path: string, size: number, { byte }: FilePosition): TerminalE
   return new TerminalError(
     `${path} has ${size} bytes, but it was read up to byte ${byte}: it was truncated or replaced, and ` +
       `bytes ${size} to ${byte} are missing. ${CURE}`,
+    { code: 'SLUICE_INPUT_CHANGED' },
   )
 }
 
@@ -148,6 +152,7 @@ function notWhole(path: string, { byte }: FilePosition): TerminalError {
   return new TerminalError(
     `${path} ended at byte ${byte} without a line end and was read as complete, but goes on now: ` +
       'its last line was not whole. Let files appear complete, by a rename',
+    { code: 'SLUICE_INPUT_CHANGED' },
   )
 }
 

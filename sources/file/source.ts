@@ -20,6 +20,7 @@ import { FollowingReader } from './following-reader.ts'
 import { FILE_START, type FilePosition } from './position.ts'
 import { FileReader } from './reader.ts'
 
+/** What is read, and how. */
 export interface FileSourceOptions<T> {
   /** A file, a directory (its files, not those of subdirectories) or a glob; relative to the working directory of the run. */
   readonly path: string
@@ -49,6 +50,7 @@ export interface FileSourceOptions<T> {
   readonly blockBytes?: number
 }
 
+/** One file. */
 export interface FileSplit {
   /** The path, relative to the base directory. */
   readonly id: string
@@ -59,7 +61,7 @@ export interface FileSplit {
 export { badLines, type BadFileLine, type BadLinePolicy } from './bad-lines.ts'
 export { csv, type CsvOptions } from './csv.ts'
 export type { CompressionChoice } from './file-bytes.ts'
-export type { FileBytes, FileDecoder, FileFormat } from './file-format.ts'
+export type { CutAt, FileBytes, FileDecoder, FileFormat } from './file-format.ts'
 export type { FilePosition } from './position.ts'
 
 const DEFAULT_BLOCK_BYTES = 256 * 1024
@@ -69,16 +71,24 @@ const DEFAULT_DISCOVER_EVERY_MS = 1_000
 export function fileSource<T>(options: FileSourceOptions<T>): Source<T, FileSplit, FilePosition> {
   const blockBytes = options.blockBytes ?? DEFAULT_BLOCK_BYTES
   if (!Number.isSafeInteger(blockBytes) || blockBytes < 1) {
-    throw new TerminalError(`blockBytes of a file source is ${blockBytes}; give a positive number of bytes`)
+    throw new TerminalError(`blockBytes of a file source is ${blockBytes}; give a positive number of bytes`, {
+      code: 'SLUICE_CONNECTOR_OPTION_INVALID',
+    })
   }
   const { follow = false, compression = 'auto' } = options
   if (!['auto', 'gzip', 'zstd', 'none'].includes(compression)) {
-    throw new TerminalError(`compression of a file source is ${String(compression)}; give auto, gzip, zstd or none`)
+    throw new TerminalError(`compression of a file source is ${String(compression)}; give auto, gzip, zstd or none`, {
+      code: 'SLUICE_CONNECTOR_OPTION_INVALID',
+    })
   }
-  if (options.path === '') throw new TerminalError('file source: path is empty; give a file, a directory or a glob')
+  if (options.path === '')
+    throw new TerminalError('file source: path is empty; give a file, a directory or a glob', {
+      code: 'SLUICE_CONNECTOR_OPTION_INVALID',
+    })
   if (options.discoverEveryMs !== undefined && !follow) {
     throw new TerminalError(
       'file source: discoverEveryMs means nothing when files are read to their end; set follow: true',
+      { code: 'SLUICE_CONNECTOR_OPTION_INVALID' },
     )
   }
   return {
@@ -121,7 +131,7 @@ async function findAtFirst(
   if (found.length > 0) return found
   const what = `no file matches ${JSON.stringify(path)} in ${baseDirectory}`
   if (!follow || !(await canMatchLater(path, baseDirectory))) {
-    throw new TerminalError(`${what}; check the path of the file source`)
+    throw new TerminalError(`${what}; check the path of the file source`, { code: 'SLUICE_INPUT_MISSING' })
   }
   logger.warn(`${what} yet; it is looked for`)
   return []
@@ -144,5 +154,6 @@ function renamed(before: string, now: string): TerminalError {
   return new TerminalError(
     `${now} is the file that is followed as ${before}: it was renamed, or has a second name now. Bring it back under its name alone, and ` +
       'let what comes later go to files of other names: what is rotated away must not match the path of the source',
+    { code: 'SLUICE_INPUT_RENAMED' },
   )
 }

@@ -14,6 +14,7 @@ import {
 } from '../../engine/api/index.ts'
 import { SeededRandom } from './seeded-random.ts'
 
+/** Which records, how many, how fast. */
 export interface GeneratorSourceOptions<T> {
   /** How many records there are; endless if left out. */
   readonly count?: number
@@ -29,10 +30,12 @@ export interface GeneratorSourceOptions<T> {
   readonly batchSize?: number
 }
 
+/** There is one. */
 export interface GeneratorSplit {
   readonly id: 'generated'
 }
 
+/** How many records came before. */
 export interface GeneratorPosition {
   /** Of the next record. */
   readonly index: number
@@ -46,7 +49,10 @@ const DEFAULT_BATCH_SIZE = 1_000
 const CATCH_UP_MS = 1_000
 const MAX_IDLE_MS = 1_000
 
-/** @throws TerminalError on options that are not numbers of the kind they should be */
+/**
+ * Records made up by a function of their index.
+ * @throws TerminalError on options that are not numbers of the kind they should be
+ */
 export function generatorSource<T>(options: GeneratorSourceOptions<T>): Source<T, GeneratorSplit, GeneratorPosition> {
   const { count, ratePerSecond, batchSize } = options
   need(Number.isSafeInteger(options.seed), 'seed', options.seed, 'an integer')
@@ -73,7 +79,10 @@ export function generatorSource<T>(options: GeneratorSourceOptions<T>): Source<T
 }
 
 function need(holds: boolean, option: string, value: unknown, wanted: string): void {
-  if (!holds) throw new TerminalError(`${option} of a generator source is ${String(value)}; give ${wanted}`)
+  if (!holds)
+    throw new TerminalError(`${option} of a generator source is ${String(value)}; give ${wanted}`, {
+      code: 'SLUICE_CONNECTOR_OPTION_INVALID',
+    })
 }
 
 class GeneratorReader<T> implements SourceReader<T, GeneratorSplit, GeneratorPosition> {

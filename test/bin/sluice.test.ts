@@ -61,9 +61,13 @@ test('an older Node is refused with what to do, before anything is loaded', () =
   write('cli/main.ts', `throw new Error('loaded')`)
   const older = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })`
   const { status, stderr } = sluice([], [`--import=data:text/javascript,${encodeURIComponent(older)}`])
-  expect(stderr).toMatch(/sluice needs Node\.js 24 or newer/)
-  expect(stderr).not.toMatch(/loaded/)
+  expect(stderr).toMatch(
+    /^sluice: sluice needs Node\.js 24 or newer; this is v\S+ \(.*\): run `npm ci` in the checkout, .* \[SLUICE_NODE_TOO_OLD\]\n$/,
+  )
   expect(status).toBe(2)
+  const asked = sluice(['--json'], [`--import=data:text/javascript,${encodeURIComponent(older)}`])
+  expect(asked.status).toBe(2)
+  expect(JSON.parse(asked.stdout)).toMatchObject({ event: 'refused', exitCode: 2, code: 'SLUICE_NODE_TOO_OLD' })
 })
 
 describe('with a Node of its own, a checkout started by an older one', () => {

@@ -182,7 +182,7 @@ test('going back needs a word about duplicates, and a checkpoint that is still t
   expect(answer({ restore: 3 })).toMatch(/^2: --restore 3 goes back behind checkpoint 4.+--accept-duplicates/)
   expect(answer({ restore: 3, acceptDuplicates: true })).toBe('start')
   expect(answer({ restore: 4 })).toBe('start')
-  expect(answer({ restore: 2, acceptDuplicates: true })).toMatch(/^2: .+no checkpoint 2 any more; retained are 3, 4/)
+  expect(answer({ restore: 2, acceptDuplicates: true })).toMatch(/^2: .+no checkpoint 2; retained are 3, 4/)
   expect(answer({ restore: 'none', manifest: undefined })).toMatch(/^2: .+--accept-duplicates/)
   expect(answer({ newest: undefined, manifest: undefined, restore: 2 })).toMatch(/^2: .+has no checkpoint 2/)
 })
@@ -195,4 +195,89 @@ test('only a loss that is due can be accepted', () => {
 test('all problems are said at once', () => {
   const reason = answer({ operators: [] })
   expect(reason).toMatch(/"orders".+"total".+"out"/)
+})
+
+test('a restore that was begun and not done is not forgotten: latest is refused, a word is not (exit 2)', () => {
+  const restoring = { kind: 'savepoint', uri: 'file:saved', sha256: 'x' } as const
+  const pending = entry({ kind: 'started', restoring })
+  expect(answer({ newest: pending, holderAlive: false })).toMatch(
+    /^2: job "orders" was last run with --restore file:saved and ended before that was done; say it again, or go on with --restore 4/,
+  )
+  expect(answer({ newest: pending, holderAlive: false, restore: 4 })).toBe('start')
+  expect(answer({ newest: pending, holderAlive: false, restore: 3, acceptDuplicates: true })).toBe('start')
+  const empty = { ...pending, retained: [], unclean: [] }
+  expect(answer({ newest: empty, holderAlive: false, manifest: undefined })).toMatch(
+    /or begin anew with --restore none/,
+  )
+  expect(answer({ newest: empty, holderAlive: false, manifest: undefined, restore: 'none' })).toBe('start')
+})
+
+const description = {
+  format: 1,
+  job: 'parent',
+  lineage: 'zyxwvuts9876',
+  generation: 1,
+  checkpoint: 9,
+  final: false,
+  at: 0,
+  copiedAt: 0,
+  maxParallelism: 128,
+  run: { generation: 1, planHash: 'plan', codeIdentity: 'code', parallelism: 1, settings: {} },
+  manifest: { key: 'blob/m', sizeBytes: 1, sha256: 'm' },
+  blobs: [],
+  sizeBytes: 1,
+  openSinks: [],
+} as const
+const savepoint = { uri: 'file:saved', description }
+
+test('a savepoint is looked at as a checkpoint is: state, positions and key groups must fit', () => {
+  const fork = { newest: undefined, restore: 'savepoint', savepoint } as const
+  expect(answer(fork)).toBe('start')
+  expect(answer({ ...fork, operators: without('total') })).toMatch(/^2: operator "total" is gone/)
+  expect(answer({ ...fork, operators: without('orders'), drop: ['orders'] })).toBe('start')
+  expect(answer({ ...fork, maxParallelism: 64 })).toMatch(/^2: .*divided into 128 key groups, the job into 64/)
+  // In a log that has something newer it goes back, and that needs a word.
+  expect(answer({ ...fork, newest })).toMatch(
+    /^2: --restore file:saved goes back behind checkpoint 4: .*--accept-duplicates/,
+  )
+  expect(answer({ ...fork, newest, acceptDuplicates: true })).toBe('start')
+  const mine = {
+    uri: 'file:saved',
+    description: { ...description, job: 'orders', lineage: newest.lineage, checkpoint: 4 },
+  }
+  expect(answer({ ...fork, newest, savepoint: mine })).toBe('start')
+})
+
+test('a savepoint behind the end, or with output of a sink that lies elsewhere, is refused', () => {
+  const fork = { newest: undefined, restore: 'savepoint', savepoint } as const
+  const final = { uri: 'file:saved', description: { ...description, final: true } }
+  expect(answer({ ...fork, savepoint: final })).toMatch(/^2: .*after its input had ended: there is nothing left to run/)
+  const held = sampleOperator('out', { writerState: { version: 1, entries: ['e30='] } })
+  const open = { ...fork, manifest: sampleManifest(9, { operators: [held] }) }
+  expect(answer(open)).toMatch(/^2: sink "out" had output open at checkpoint 9 .*--drop out/)
+  expect(answer({ ...open, drop: ['out'] })).toBe('start')
+  const portable = facts.operators.map((one) => (one.kind === 'sink' ? { ...one, isWriterStatePortable: true } : one))
+  expect(answer({ ...open, operators: portable })).toBe('start')
+})
+
+test.each<[code: string, part: Partial<PreflightFacts>]>([
+  ['SLUICE_STORE_OF_OTHER_JOB', { job: 'other' }],
+  ['SLUICE_JOB_HELD', { holderAlive: true }],
+  ['SLUICE_JOB_FINISHED', { newest: finished, planHash: 'other' }],
+  ['SLUICE_CHECKPOINT_UNKNOWN', { restore: 2 }],
+  ['SLUICE_CHECKPOINT_UNKNOWN', { newest: undefined, manifest: undefined, restore: 2 }],
+  ['SLUICE_DUPLICATES_NOT_ACCEPTED', { restore: 3 }],
+  ['SLUICE_LOSS_NOT_DUE', { acceptLoss: 4 }],
+  ['SLUICE_KEY_GROUPS_CHANGED', { maxParallelism: 64 }],
+  ['SLUICE_OPERATOR_GONE', { operators: without('total') }],
+  ['SLUICE_OPERATOR_CHANGED', { operators: [...without('orders'), { operator: 'orders', kind: 'map' }] }],
+  ['SLUICE_STATE_CHANGED', { operators: [...without('total'), { operator: 'total', kind: 'process', state: {} }] }],
+  ['SLUICE_SINK_GONE', { operators: without('out') }],
+  ['SLUICE_SINK_MOVED', { operators: [...without('out'), { operator: 'out', kind: 'sink', scope: 'BB==' }] }],
+])('a refusal has a code: %s', (code, part) => {
+  expect(decidePreflight({ ...facts, ...part })).toMatchObject({ kind: 'refuse', code })
+})
+
+test('the code of several problems is that of the first', () => {
+  expect(decidePreflight({ ...facts, operators: [] })).toMatchObject({ code: 'SLUICE_OPERATOR_GONE' })
 })

@@ -69,6 +69,24 @@ test('a rollback delivers what the old lineage completed, notes what is left of 
   })
 })
 
+test('a savepoint is imported when what is due is committed; the entry of the import retains nothing else', () => {
+  expect(recoverySteps(three, 'savepoint')).toEqual([
+    { kind: 'commit', checkpoint: 4 },
+    { kind: 'commit', checkpoint: 6 },
+    { kind: 'import' },
+    { kind: 'forget', checkpoints: [3, 4, 6] },
+    { kind: 'abort-stale' },
+    { kind: 'sweep' },
+    { kind: 'restore', checkpoint: 'imported' },
+    { kind: 'run' },
+  ])
+  expect(kinds(sampleEntry(), 'savepoint')).toEqual(['import', 'abort-stale', 'sweep', 'restore', 'run'])
+})
+
+test('beginning anew is noted even where there is nothing to give up', () => {
+  expect(kinds(sampleEntry(), 'none')).toEqual(['append-committed', 'abort-stale', 'sweep', 'restore', 'run'])
+})
+
 test('a final checkpoint that is rolled back is not the end', () => {
   const final = sampleEntry({ retained: [sampleRetained(1), sampleRetained(2, { final: true })], committedThrough: 2 })
   expect(kinds(final, 1).at(-1)).toBe('run')

@@ -24,9 +24,9 @@ export class Workplace implements Disposable {
     return this.startAs({}, ...argv)
   }
 
-  startAs(user: { readonly uid?: number }, ...argv: readonly string[]): Running {
+  startAs(as: { readonly uid?: number; readonly env?: NodeJS.ProcessEnv }, ...argv: readonly string[]): Running {
     const child = spawn(process.execPath, [COMMAND, ...argv], {
-      ...user,
+      ...as,
       cwd: this.directory,
       stdio: ['ignore', 'pipe', 'pipe'],
     })

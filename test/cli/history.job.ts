@@ -1,6 +1,7 @@
 /**
  * A job on real files whose histories part: `{"n":0}` … from `in`, a running count per key, one file sink. Settings edit it: `shape` takes
- * the keyed operator or one of its states away, `commit=never` is a sink whose commits never get through, `pace` slows it down.
+ * the keyed operator or one of its states away, `commit=never` is a sink whose commits never get through, `pace` slows it down,
+ * `rolling=when-full` keeps its parts open. HISTORY_ID is another id for the same job.
  */
 import { defineJob, json, value, type Committer, type CommitOutcome, type Sink } from 'sluice'
 import { fileSink } from 'sluice/sinks/file'
@@ -35,12 +36,19 @@ function withoutCommits<In, C, W>(sink: Sink<In, C, W>): Sink<In, C, W> {
 }
 
 export default defineJob({
-  id: 'history',
-  checkpoint: { intervalMs: 20, minPauseMs: 0, retained: 100, maxUncommittedEpochs: 3 },
+  id: process.env['HISTORY_ID'] ?? 'history',
+  checkpoint: {
+    intervalMs: 20,
+    minPauseMs: 0,
+    retained: Number(process.env['HISTORY_RETAINED'] ?? 100),
+    maxUncommittedEpochs: 3,
+  },
   build(flow, settings) {
     const shape = settings.string('shape', { default: 'both' })
     const pace = settings.number('pace', { default: 0 })
-    const sink = fileSink({ path: 'out', encode: json() })
+    const rolling =
+      settings.string('rolling', { default: 'each-checkpoint' }) === 'when-full' ? 'when-full' : 'each-checkpoint'
+    const sink = fileSink({ path: 'out', encode: json(), rolling })
     const out = settings.string('commit', { default: 'at-once' }) === 'never' ? withoutCommits(sink) : sink
     const records = flow
       .source('records', fileSource({ path: 'in', decode: json<Numbered>(), blockBytes: 1 }))

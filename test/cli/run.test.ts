@@ -1,5 +1,6 @@
 /** `sluice run` and `sluice status` as a shell sees them: what is printed where, and the exit codes. */
 import { chmodSync, existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { ENDLESS, QUICKSTART, Workplace } from './command.ts'
@@ -76,15 +77,27 @@ test('status tells the whole shape and nothing else, by id and by job file, and 
     },
     committedThrough: 2,
     alive: false,
+    holder: { pid: expect.any(Number), host: hostname() },
+    at: expect.any(String),
+    visible: { checkpoint: 2, triggeredAt: expect.any(String) },
+    records: { read: { records: 1 }, visible: { counts: 1 } },
+    retained: [
+      { checkpoint: 1, generation: 1, at: expect.any(String), final: false, stateBytes: expect.any(Number) },
+      { checkpoint: 2, generation: 1, at: expect.any(String), final: true, stateBytes: expect.any(Number) },
+    ],
+    due: [],
+    unclean: [],
     restarts: 0,
+    codeIdentity: expect.stringMatching(/^[0-9a-f]{32}$/),
+    settings: { field: 'name', input: 'in.ndjson', output: 'out' },
     failures: [],
   })
   expect(Date.parse(status.lastCompleted.at)).toBeGreaterThan(Date.parse('2020-01-01'))
   expect((await place.sluice('status', QUICKSTART, '--store', 'kept')).out).toMatch(
-    /^quickstart: FINISHED, no process runs it\n/,
+    /^quickstart: FINISHED, no process runs it \(the last one was process \d+ on .*\)\n/,
   )
   expect((await place.sluice('status', 'quickstart', '--store', 'kept')).out).toMatch(
-    /setting field: name\n[\s\S]*code: [0-9a-f]{32}\n/,
+    / {2}settings {6}field = name\n[\s\S]* {2}code {10}[0-9a-f]{32}\n/,
   )
   const unknown = await place.sluice('status', 'nobody', '--store', 'kept')
   expect(unknown).toMatchObject({ code: 2, err: expect.stringMatching(/knows no job "nobody"/) })
@@ -107,11 +120,19 @@ test('a store that cannot be one is refused with 2 and what to do', async () => 
   place.write('in.ndjson', '{"name":"a"}\n')
   place.write('file', '')
   const cases: readonly (readonly [string, RegExp])[] = [
-    ['file', /cannot open the checkpoint store .*file: ENOTDIR.*a file is in the way: give a directory\n$/],
-    ['file/below', /ENOTDIR.*a file is in the way: give a directory\n$/],
-    ['s3:x', /no checkpoint store for "s3:"; use one of file:, memory: or a plain path\n$/],
+    [
+      'file',
+      /cannot open the checkpoint store .*file: ENOTDIR.*a file is in the way: give a directory \[SLUICE_STORE_NOT_OPENED\]\n$/,
+    ],
+    ['file/below', /ENOTDIR.*a file is in the way: give a directory \[SLUICE_STORE_NOT_OPENED\]\n$/],
+    [
+      's3:x',
+      /no checkpoint store for "s3:"; use one of file:, memory: or a plain path \[SLUICE_STORE_URI_INVALID\]\n$/,
+    ],
     ['', /the checkpoint store is empty text: give a directory/],
-    ...(existsSync('/proc/self') ? ([['/proc/store', /ENOENT.*give a directory that can be made\n$/]] as const) : []),
+    ...(existsSync('/proc/self')
+      ? ([['/proc/store', /ENOENT.*give a directory that can be made \[SLUICE_STORE_NOT_OPENED\]\n$/]] as const)
+      : []),
   ]
   for (const [store, reason] of cases) {
     const { code, err } = await place.sluice('run', QUICKSTART, ...SETTINGS, '--store', store)
@@ -140,7 +161,7 @@ test('a store that may not be written is refused with 2, and can still be asked'
   const refused = await place.startAs(user, 'run', QUICKSTART, ...SETTINGS).ended
   expect(refused).toMatchObject({
     code: 2,
-    err: expect.stringMatching(/EACCES.*let the user of this process write there\n$/),
+    err: expect.stringMatching(/EACCES.*let the user of this process write there \[SLUICE_STORE_NOT_OPENED\]\n$/),
   })
   expect((await place.startAs(user, 'status', 'quickstart').ended).out).toMatch(/^quickstart: FINISHED/)
   chmodSync(place.directory, 0o755)
@@ -173,11 +194,14 @@ test('what cannot run is refused with 2 and a reason, and leaves nothing behind'
     [['run', 'gone.ts'], /there is no job file .*gone\.ts/],
     [['run', '.'], /is not a file/],
     [['run', 'empty.ts'], /does not export a job: write `export default defineJob/],
-    [['run', 'broken.ts'], /broken\.ts could not be loaded: no luck\n[\s\S]*broken\.ts:1/],
+    [['run', 'broken.ts'], /broken\.ts could not be loaded: no luck \[SLUICE_JOB_FILE_BROKEN\]\n[\s\S]*broken\.ts:1/],
     [['run', QUICKSTART], /setting "field" is missing: give it with --set field=…/],
     [['run', QUICKSTART, ...SETTINGS, '--set', 'feild=x'], /does not know the setting "feild"/],
     [['run', QUICKSTART, '--set', 'field'], /write it as --set name=value/],
-    [['run', QUICKSTART, '--restore', 'first'], /--restore first: give the number of a checkpoint, latest or none/],
+    [
+      ['run', QUICKSTART, '--restore', 'first'],
+      /there is no savepoint at first .*the number of a checkpoint, latest or none/,
+    ],
     [['run', QUICKSTART, ...SETTINGS, '--set', 'input=none/*'], /--set input is given twice/],
     [
       ['run', QUICKSTART, '--set', 'input=none/*', ...SETTINGS.slice(2)],
@@ -189,7 +213,10 @@ test('what cannot run is refused with 2 and a reason, and leaves nothing behind'
     [['run', QUICKSTART, QUICKSTART], /too many arguments/],
     [['run', QUICKSTART, '--set'], /'--set <key=value>' argument missing/],
     [['run', 'dots.ts'], /job id "\.\." is not valid/],
-    [['run', 'throws.ts'], /build of job "throws" failed: no such day\nError: no such day\n +at .*throws\.ts/],
+    [
+      ['run', 'throws.ts'],
+      /build of job "throws" failed: no such day \[SLUICE_BUILD_FAILED\]\nError: no such day\n +at .*throws\.ts/,
+    ],
     [['plan', 'gone.ts'], /there is no job file .*gone\.ts/],
     [['plan', QUICKSTART, ...SETTINGS, '--set', 'feild=x'], /does not know the setting "feild"/],
     [['status'], /missing required argument 'job'/],
@@ -208,7 +235,7 @@ test('a job that fails for good exits 1 and says where', async () => {
   const { code, err } = await place.sluice('run', QUICKSTART, ...SETTINGS)
   expect(code).toBe(1)
   expect(err).toMatch(
-    /FAILED: .*in\.ndjson, byte 13: .*Mend the line, or pass over bad lines with onBadLine: 'skip', or take them apart with 'side'\n$/,
+    /FAILED: .*in\.ndjson, byte 13: .*Mend the line, or pass over bad lines with onBadLine: 'skip', or take them apart with 'side' \[SLUICE_BAD_LINE\]\n$/,
   )
   const status = await place.sluice('status', 'quickstart', '--json')
   expect(JSON.parse(status.out)).toMatchObject({
@@ -239,7 +266,7 @@ test('a job that ends the process itself has not finished: exit 1, and the next 
   )
   const left = await place.sluice('run', 'job.ts', '--set', 'leave=true')
   expect(left.code).toBe(1)
-  expect(left.err).toContain('process.exit(0)')
+  expect(left.err).toContain('ended the process with exit code 0')
   expect((await place.sluice('run', 'job.ts', '--set', 'leave=false')).code).toBe(0)
   expect(place.visible('out')).toEqual(['{"name":"a"}', '{"name":"b"}'])
 })
@@ -293,6 +320,7 @@ test('a job that another process runs is refused with 3 and goes on undisturbed'
   expect(JSON.parse(second.out)).toEqual({
     event: 'fenced',
     exitCode: 3,
+    code: 'SLUICE_JOB_HELD',
     error: expect.stringContaining(`run by process ${run.child.pid}`),
   })
   const { out } = await place.sluice('status', 'endless', '--json')

@@ -11,6 +11,7 @@ import {
   type StoredCommit,
 } from './sink-generation.ts'
 
+/** Resolves when the sink holds what is asked of it. The environment is its own. */
 export type SinkCheck = <In, C, W>(environment: SinkEnvironment<In, C, W>) => Promise<void>
 
 const BIG_EPOCH = 20_000

@@ -33,6 +33,7 @@ import { JOB, permitToCommit, permitToSweep } from './permit.ts'
 export interface SinkEnvironment<In, C, W = never> extends AsyncDisposable {
   /** A new sink on the same outside, as another process would make it. */
   readonly createSink: () => Sink<In, C, W>
+  /** The record of this number: from it alone, and `readVisible` must be able to tell the number again. */
   readonly record: (number: number) => In
   /** The numbers of all records that a consumer sees now, in the order it sees them where the sink keeps one. */
   readonly readVisible: () => Promise<readonly number[]>

@@ -11,6 +11,7 @@ import { stateChecks } from './sink-state-checks.ts'
 export type { SinkCheck } from './sink-commit-checks.ts'
 export type { SinkEnvironment } from './sink-generation.ts'
 
+/** How one kind of sink is set up for a check. */
 export interface SinkUnderTest<In, C, W = never> {
   /** A new, empty outside for one check. */
   readonly create: () => Promise<SinkEnvironment<In, C, W>>
@@ -21,8 +22,10 @@ export interface SinkUnderTest<In, C, W = never> {
   readonly holdsBack?: boolean
 }
 
+/** By what they say of a sink; for a runner of your own. Each rejects with what went wrong. */
 export const sinkChecks: Readonly<Record<string, SinkCheck>> = { ...commitChecks, ...abortChecks, ...stateChecks }
 
+/** Adds a test for each check to the run of vitest. */
 export function testSink<In, C, W = never>(name: string, sink: SinkUnderTest<In, C, W>): void {
   describe(`sink ${name}`, () => {
     for (const [what, check] of Object.entries(sink.holdsBack === true ? stateChecks : sinkChecks)) {

@@ -18,6 +18,7 @@ import {
   type TakenBatch,
 } from './source-run.ts'
 
+/** How one kind of source is opened on the same records, again and again. */
 export interface SourceUnderTest<Out, Split extends SplitLike, Position> {
   /** The same records each time, in batches of other sizes for other variants (0, 1: small; 2: large): as several processes would. */
   readonly open: (variant: number) => Source<Out, Split, Position>
@@ -26,16 +27,20 @@ export interface SourceUnderTest<Out, Split extends SplitLike, Position> {
   /** There is no end: the checks of the end are left out. */
   readonly isEndless?: boolean
   readonly baseDirectory?: string
+  /** Before each check, where `acknowledge` makes the system forget: all records are there again. */
+  readonly renew?: () => Promise<void>
 }
 
 /** A source whose types no longer matter. */
 export interface AnySourceUnderTest {
+  /** As in {@link SourceUnderTest}. */
   readonly open: (variant: number) => AnySource
   readonly records: number
   readonly isEndless?: boolean
   readonly baseDirectory?: string
 }
 
+/** Resolves when the source holds what is asked of it. */
 export type SourceCheck = (source: AnySourceUnderTest) => Promise<void>
 
 const VARIANTS = [0, 1, 2]
@@ -43,6 +48,7 @@ const PLACES_TRIED = 24
 const KILL_ROUNDS = 8
 const LEAST_RECORDS = 20
 
+/** By what they say of a source; for a runner of your own. Each rejects with what went wrong. */
 export const sourceChecks: Readonly<Record<string, SourceCheck>> = {
   'every run gives the same records in the same order, split by split, in batches of whatever size': async (source) => {
     const expected = await reference(source)

@@ -7,6 +7,7 @@ import { sourceChecks, type SourceUnderTest } from './source-checks.ts'
 
 export { sourceChecks, type AnySourceUnderTest, type SourceCheck, type SourceUnderTest } from './source-checks.ts'
 
+/** Adds a test for each check to the run of vitest. */
 export function testSource<Out, Split extends SplitLike, Position>(
   name: string,
   source: SourceUnderTest<Out, Split, Position>,
@@ -14,6 +15,7 @@ export function testSource<Out, Split extends SplitLike, Position>(
   describe(`source ${name}`, () => {
     for (const [what, check] of Object.entries(sourceChecks)) {
       test(`${what}`, async () => {
+        await source.renew?.()
         await expect(check(untyped(source))).resolves.toBeUndefined()
       })
     }

@@ -15,12 +15,14 @@ export interface StoreUnderTest {
   readonly createInOtherProcesses?: (key: Key, count: number) => Promise<readonly ('created' | 'exists')[]>
 }
 
+/** Resolves when the store holds what is asked of it. All keys begin with `prefix`. */
 export type StoreCheck = (store: StoreUnderTest, prefix: string) => Promise<void>
 
 const CONTENDERS = 32
 const PROCESSES = 4
 const BIG_BYTES = 8 * 1024 * 1024
 
+/** By what they say of a store; for a runner of your own. Each rejects with what went wrong. */
 export const storeChecks: Readonly<Record<string, StoreCheck>> = {
   'what is created is read back': async ({ open }, prefix) => {
     await using store = await open()

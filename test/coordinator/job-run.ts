@@ -113,6 +113,7 @@ export class JobRun {
       stopSignal: this.#stop.signal,
       cancelSignal: this.#cancel.signal,
       requests: this.requests,
+      progressEveryMs: 0,
       onEvent: (event) => {
         this.events.push(event)
         if (event.kind === 'running') truth.generations.set(number, event.generation)

@@ -72,6 +72,7 @@ function commit(answer: () => Promise<readonly CommitOutcome[]>): Promise<void> 
       policy: { ...DEFAULT_COMMIT_POLICY, initialDelayMs: 1 },
       acceptedLosses: new Set(),
       onRetry: () => undefined,
+      onAnswer: () => undefined,
     },
   )
 }
@@ -133,7 +134,7 @@ function entries(): Entries {
       parallelism: 1,
       scopes,
       acceptLoss: null,
-      rollbackTo: undefined,
+      restoring: undefined,
     },
     nodeRuntime(silent),
   )
@@ -166,7 +167,13 @@ test('a sink is asked to abort what it left itself, never what another sink of t
   const newest = made.started(2, made.started(1, undefined, 0), 0)
   const sinks = [sinkOf('one', remember), sinkOf('two', remember)]
   const retained = new Retained(memoryStore(), [])
-  const leftovers = new Leftovers({ job: 'job', runtime: nodeRuntime(silent), sinks, retained })
+  const leftovers = new Leftovers({
+    job: 'job',
+    runtime: nodeRuntime(silent),
+    sinks,
+    retained,
+    onAborted: () => undefined,
+  })
   expect(await leftovers.abortOlder(newest)).toBe(true)
   const parts = { job: 'job', lineage: 'abcdefgh', generation: 1, subtask: 0 }
   const names = ['one', 'two'].map((operator) => externalNames({ ...parts, operator })())

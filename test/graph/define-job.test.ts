@@ -201,7 +201,7 @@ test('what plain JavaScript can get wrong is refused with the id of the operator
   const given = (wrong: unknown): never => wrong as never
   const through = (use: (flow: Flow) => void): string => refusal(job(use))
   expect(through((flow) => flow.source('in', given(source)))).toMatch(
-    /source "in" is a function; was its function not called/,
+    /source "in" is a function, not a source: call it/,
   )
   expect(through((flow) => flow.source('in', source()).sink('out', given({})))).toMatch(
     /sink "out" is no sink: it lacks validate/,

@@ -12,9 +12,6 @@ import { consumeCommitted, runTool } from '../../services/kafka/java-tools.ts'
 import { isAlive } from '../../services/kafka/process-lock.ts'
 import { sharedKafka } from './kafka.ts'
 
-/** Starting a JVM on a machine that does much else. */
-const SLOW_MS = 180_000
-
 async function answers(address: string): Promise<boolean> {
   const [host = '', port = ''] = address.split(':')
   return await new Promise((resolve) => {
@@ -37,7 +34,7 @@ describe('a broker of one test', () => {
   let broker: KafkaBroker
   beforeAll(async () => {
     broker = await KafkaBroker.start()
-  }, SLOW_MS)
+  })
   afterAll(async () => {
     await broker[Symbol.asyncDispose]()
   })

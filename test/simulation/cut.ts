@@ -50,6 +50,10 @@ export function checkCut(manifest: Manifest, truth: Truth, services: Iterable<Se
     truth.expect(ends.size === 1, () => `checkpoint ${checkpoint} holds the end of some subtasks of ${operator} (F24)`)
     const ids = parts.flatMap(({ splits }) => (splits ?? []).map(({ split }) => split.id))
     truth.expect(new Set(ids).size === ids.length, () => `checkpoint ${checkpoint} holds a split of ${operator} twice`)
+    if (parts.every(({ splits }) => splits === undefined)) continue
+    const [read, positions] = [recordsIn(parts), [...positionsIn(manifest, operator).values()]]
+    const passed = positions.reduce((sum, position) => sum + position, 0)
+    truth.expect(read === passed, () => `${operator} has read ${read}, ${checkpoint} is behind ${passed} (C4)`)
   }
   for (const service of services) {
     const parts = subtasks.get(service.sink) ?? []
@@ -64,7 +68,13 @@ export function checkCut(manifest: Manifest, truth: Truth, services: Iterable<Se
     const written = entries.reduce((sum, { records }) => sum + records, 0)
     const held = heldBy(service, truth).length
     truth.expect(written === held, () => `${service.sink} has written ${written}, ${checkpoint} holds ${held} (C4)`)
+    const counted = recordsIn(parts)
+    truth.expect(counted === held, () => `${service.sink} was given ${counted}, ${checkpoint} holds ${held} (C4)`)
   }
+}
+
+function recordsIn(parts: readonly OperatorSnapshot[]): number {
+  return parts.reduce((sum, { records = 0 }) => sum + records, 0)
 }
 
 function parsed(base64: string): unknown {

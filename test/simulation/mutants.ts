@@ -48,9 +48,10 @@ const SERIAL: Readonly<Record<string, readonly Edit[]>> = {
   ),
   'writer state not restored': edit(
     OPEN_TASK,
-    '    const restored = writerStateOf(node, this.#restoredOf(node.id), {',
+    '    const restored = writerStateOf(node, parts, {',
     '    const restored: readonly unknown[] = []; void writerStateOf(node, [], {',
   ),
+  'counts of records not restored': edit(OPEN_TASK, 'sum + records, 0)', 'sum + 0 * records, 0)'),
   'position one too far': edit(SOURCE_PORT, POSITION, `${POSITION} as number + 1`),
   'position one too near': edit(SOURCE_PORT, POSITION, `${POSITION} as number - 1`),
   'a new split is read, but not in the cut': [
@@ -83,8 +84,8 @@ const SERIAL: Readonly<Record<string, readonly Edit[]>> = {
   ),
   'forgotten before durable': edit(
     PORT,
-    'return commitCheckpoint(permit, manifest, sinks, commitEnvironment)',
-    'return commitCheckpoint(permit, manifest, sinks, commitEnvironment).then(() => this.#forget(manifest.checkpoint))',
+    'await commitCheckpoint(permit, manifest, sinks, commitEnvironment)',
+    'await commitCheckpoint(permit, manifest, sinks, commitEnvironment); this.#forget(manifest.checkpoint)',
   ),
   'forgotten at recovery before the log says committed': edit(
     RECOVERY,
@@ -157,6 +158,11 @@ const TASK = 'engine/task/task.ts'
  * and nothing else is wrong: test/task/alignment.test.ts finds it), nor that an ended input holds one up (its barriers come, too).
  */
 const PARALLEL: Readonly<Record<string, readonly Edit[]>> = {
+  'counts restored in every subtask': edit(
+    OPEN_TASK,
+    '  if (subtask !== 0) return { records: 0,',
+    '  if (subtask < 0) return { records: 0,',
+  ),
   'alignment does not block': edit(ALIGNMENT, 'return this.#delivered.has(input)\n', 'return this.#inputs < 0\n'),
   'closing output of every subtask': edit(
     TASK,

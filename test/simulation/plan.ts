@@ -1,6 +1,7 @@
 /** What happens in one simulated life of a job: plain JSON, so that a failing one can be printed, replayed and made smaller. */
 import { seeded } from './virtual-time.ts'
 
+/** One simulated life: as a failure prints it, and as `simulate` takes it. */
 export interface Plan {
   /** Of everything that is left to chance: how long what takes, what is polled, which faults hit. */
   readonly seed: number
@@ -16,6 +17,7 @@ export interface Plan {
   readonly appearing?: readonly number[]
 }
 
+/** One process of the job, from its start to its end or its death. */
 export interface ProcessPlan {
   /** Of the job, 1 to 5; left out: drawn by seed and number. */
   readonly parallelism?: number
@@ -48,6 +50,7 @@ export interface Ask {
   readonly what: 'stop' | 'cancel' | 'checkpoint'
 }
 
+/** How often what goes wrong by chance: shares from 0 to 1, and times in milliseconds. */
 export interface Rates {
   /** Of store operations that fail without effect, lose their answer, or whose read fails. */
   readonly store: number

@@ -110,6 +110,8 @@ export class Running {
       stopSignal: this.stop.signal,
       cancelSignal: this.cancel.signal,
       requests: this.#requests,
+      // A timer more, and every seed is another life.
+      progressEveryMs: 0,
       onEvent: (event) => {
         if (event.kind === 'restarting') this.restarts += 1
         if (event.kind === 'running') world.truth.generations.set(process.number, event.generation)

@@ -1,8 +1,4 @@
 /** What a user gets from `sluice/simulation`: a sound job passes, and each kind of mistake is told with a plan that shows it again. */
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { defineJob, value } from 'sluice'
 import { simulate, SimulationFailure, type Connectors } from 'sluice/simulation'
@@ -114,23 +110,4 @@ test('a function that throws is told as such', async () => {
   })
   const { message } = await failureOf(simulate(job))
   expect(message).toMatch(/the job does not finish without any fault[\s\S]*operator "total" failed: no such currency/)
-})
-
-test('the example of README runs as it is', () => {
-  const readme = readFileSync('README.md', 'utf8')
-  const snippets = [...readme.matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, code = '']) => code)
-  const snippet = snippets.find((code) => code.includes('sluice/simulation')) ?? ''
-  const directory = mkdtempSync(join(tmpdir(), 'sluice-simulation-'))
-  try {
-    mkdirSync(join(directory, 'node_modules'))
-    symlinkSync(resolve('.'), join(directory, 'node_modules/sluice'))
-    writeFileSync(join(directory, 'package.json'), '{"type":"module"}')
-    writeFileSync(join(directory, 'example.ts'), snippet)
-    const argv = ['--conditions=sluice-source', join(directory, 'example.ts')]
-    const { status, stdout, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8' })
-    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
-    expect(stdout).toMatch(/lives: 50/)
-  } finally {
-    rmSync(directory, { recursive: true, force: true })
-  }
 })

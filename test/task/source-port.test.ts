@@ -11,7 +11,8 @@ function portOf(poll: Reader['poll'], addSplits: Reader['addSplits'] = async () 
   const [node] = graphOf((flow) => void flow.source('s', new MemorySource({ a: [] }))).nodes
   const reader = { assign: async () => undefined, addSplits, poll, [Symbol.asyncDispose]: async () => undefined }
   const splits = new Map([['a', { split: { id: 'a' }, position: { line: 0 } as unknown, ended: false }]])
-  return new SourcePort(node as SourceNode, reader, { splits, logger: runtime.logger })
+  const counters = { read: { value: 0 }, skipped: { value: 0 } }
+  return new SourcePort(node as SourceNode, reader, { splits, logger: runtime.logger, records: 0, counters })
 }
 
 const { signal } = new AbortController()

@@ -8,6 +8,7 @@ import { dirname, join, normalize } from 'node:path'
 export type Tree = ReadonlyMap<string, string>
 export type Rule = (tree: Tree) => readonly string[]
 
+const INVARIANTS = 'docs/invariants.md'
 const LONGEST_FILE_LINES = 400
 const LONGEST_LINE_CHARACTERS = 160
 
@@ -60,6 +61,13 @@ export const rules = {
     const named = new Set(filesOf(tree, /^test\/(?!tidy)/).flatMap((file) => namedInTitles(textOf(tree, file))))
     return invariantsOf(tree).filter((id) => !named.has(id))
   },
+  'every file that the row of an invariant links to names it': (tree) =>
+    linesOf(tree, INVARIANTS).flatMap((row) => {
+      const [, id] = /^\| ([CTS]\d+) /.exec(row) ?? []
+      if (id === undefined) return []
+      const files = linksOf(row).map((link) => normalize(join(dirname(INVARIANTS), link)))
+      return files.filter((file) => !new RegExp(`\\b${id}\\b`).test(textOf(tree, file))).map((file) => `${id}: ${file}`)
+    }),
   'every file that a document links to exists': (tree) =>
     filesOf(tree, /\.md$/).flatMap((file) =>
       linksOf(textOf(tree, file)).flatMap((link) => {
@@ -69,9 +77,28 @@ export const rules = {
           : [`${file}: ${link}`]
       }),
     ),
+  'every heading that a document links to exists': (tree) =>
+    filesOf(tree, /\.md$/).flatMap((file) =>
+      [...textOf(tree, file).matchAll(/\]\(((?!https?:)[^)#\s]*)#([^)\s]+)\)/g)].flatMap(
+        ([, link = '', anchor = '']) => {
+          const target = link === '' ? file : normalize(join(dirname(file), link))
+          return headingsOf(textOf(tree, target)).includes(anchor) ? [] : [`${file}: ${link}#${anchor}`]
+        },
+      ),
+    ),
+  'every name that a document links to a file is defined there': (tree) =>
+    filesOf(tree, /\.md$/).flatMap((file) =>
+      namedLinksOf(textOf(tree, file)).flatMap(({ name, link }) =>
+        new RegExp(`(?:class|function|const|interface|type) ${name}\\b`).test(
+          textOf(tree, normalize(join(dirname(file), link))),
+        )
+          ? []
+          : [`${file}: ${link} does not define ${name}`],
+      ),
+    ),
   'every file is reached from an entry or a test': (tree) => {
     const reached = new Set<string>()
-    const open = filesOf(tree, /\.ts$/).filter(isEntry)
+    const open = [...filesOf(tree, /\.ts$/).filter(isEntry), ...besideSnippets(tree)]
     for (let file = open.pop(); file !== undefined; file = open.pop()) {
       if (reached.has(file) || !tree.has(file)) continue
       reached.add(file)
@@ -83,7 +110,7 @@ export const rules = {
 
 /** C1 … S2, as docs/invariants.md states them. */
 export function invariantsOf(tree: Tree): readonly string[] {
-  return rowsOf(textOf(tree, 'docs/invariants.md'), /^\| ([CTS]\d+) /gm)
+  return rowsOf(textOf(tree, INVARIANTS), /^\| ([CTS]\d+) /gm)
 }
 
 /** F1 …, as docs/failures.md states them. */
@@ -107,13 +134,21 @@ function namedInTitles(text: string): readonly string[] {
 /** What is started or imported from outside: by a person, by npm, by a user's job, by a child process of a test. */
 function isEntry(file: string): boolean {
   return (
-    /^(engine\/index|cli\/(main|worker)|test\/(conformance|simulation)\/index|(examples|bench|services)\/run)\.ts$/.test(
+    /^(engine\/index|cli\/(main|worker)|test\/(conformance|simulation)\/index|(examples|bench|docs\/reference|services)\/run)\.ts$/.test(
       file,
     ) ||
     /^(sources\/[^/]+\/source|sinks\/[^/]+\/sink|checkpoint-store\/[^/]+|bench\/[^/]+|[^/]+\.config)\.ts$/.test(file) ||
-    /^examples\/[^/]+\/(main|job)\.ts$/.test(file) ||
+    /^(examples|templates)\/[^/]+\/(main|job|feed)\.ts$/.test(file) ||
     /\.(test|job|main)\.ts$/.test(file)
   )
+}
+
+/** What the code of a document imports (test/docs/snippets.ts). */
+function besideSnippets(tree: Tree): readonly string[] {
+  const targets = filesOf(tree, /^docs\/.*\.md$/).flatMap((file) =>
+    linksOf(textOf(tree, file)).map((link) => normalize(join(dirname(file), link))),
+  )
+  return targets.filter((target) => /^test\/docs\/[^/]+\.ts$/.test(target))
 }
 
 function importsOf(file: string, text: string): readonly string[] {
@@ -124,6 +159,17 @@ function importsOf(file: string, text: string): readonly string[] {
 
 function linksOf(text: string): readonly string[] {
   return [...text.matchAll(/\]\(((?!https?:|#|mailto:)[^)#\s]+)/g)].map((match) => match[1] ?? '')
+}
+
+/** As the anchors that are made of them. */
+function headingsOf(text: string): readonly string[] {
+  const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading.toLowerCase())
+  return headings.map((heading) => heading.replaceAll(/[^\p{L}\p{N}_ -]/gu, '').replaceAll(' ', '-'))
+}
+
+/** Of links like [`JobLog`](…job-log.ts): the name and where it should be. */
+function namedLinksOf(text: string): readonly { readonly name: string; readonly link: string }[] {
+  return [...text.matchAll(/\[`(\w+)`\]\(([^)#\s]+\.ts)\)/g)].map(([, name = '', link = '']) => ({ name, link }))
 }
 
 function rowsOf(text: string, row: RegExp): readonly string[] {

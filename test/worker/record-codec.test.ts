@@ -90,11 +90,17 @@ test.each([
   expect(decodeBatch(payloadOf({ values: timestamps.map(String), timestamps })).timestamps).toEqual(timestamps)
 })
 
-test('an instance of a class arrives as a plain object', () => {
+test('an instance of a class, which would arrive without its methods, is refused as a record; a plain object without a prototype is not', () => {
   class Money {
     readonly cents = 5
   }
-  expect(there([new Money()])).toStrictEqual([{ cents: 5 }])
+  expect(() => there([1, new Money()])).toThrow(/a record of "op" is an instance of Money.*map it to a plain object/)
+  expect(there([Object.assign(Object.create(null), { cents: 5 })])).toStrictEqual([{ cents: 5 }])
+})
+
+test('built-in objects are no such instances', () => {
+  const values = [new Date(5), new Map([[1, 2]]), new Set(['a']), new Uint8Array([1]), Buffer.from([2])]
+  expect(there(values)).toHaveLength(values.length)
 })
 
 const circle: Record<string, unknown> = {}

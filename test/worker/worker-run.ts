@@ -10,6 +10,7 @@ import { diskStore } from '../../checkpoint-store/disk.ts'
 import { codeIdentity } from '../../cli/code-identity.ts'
 import { loadJob } from '../../cli/load-job.ts'
 import { packageVersion } from '../../cli/version.ts'
+import type { Progress } from '../../engine/coordinator/progress.ts'
 import { runJob, type RunEnd, type RunEvent } from '../../engine/coordinator/run-job.ts'
 import type { RestartStrategy } from '../../engine/checkpoint/restart.ts'
 import { createHolder, isHolderAlive } from '../../engine/host/holder.ts'
@@ -32,6 +33,7 @@ export interface WorkerRunOptions {
   readonly limits?: Partial<WorkerLimits>
   readonly job?: string
   readonly restart?: RestartStrategy
+  readonly progressEveryMs?: number
   /** Of each attempt, as it is handed to the host. */
   readonly port?: (port: HostPort) => HostPort
 }
@@ -58,6 +60,11 @@ export class WorkerRun {
 
   get completed(): number {
     return this.events.filter(({ kind }) => kind === 'completed').length
+  }
+
+  /** As it was told, in order. */
+  get progress(): readonly Progress[] {
+    return this.events.flatMap((event) => (event.kind === 'progress' ? [event.progress] : []))
   }
 
   get failures(): readonly string[] {
@@ -126,6 +133,7 @@ export class WorkerRun {
 
   async #run(): Promise<RunEnd> {
     const { workers, settings = {}, limits = {}, job = COUNTS, port, restart, parallelism } = this.#options
+    const { progressEveryMs = 0 } = this.#options
     const { definition, file } = await loadJob(job)
     const identity = await codeIdentity(file)
     const location = join(this.directory, '.sluice')
@@ -144,6 +152,7 @@ export class WorkerRun {
       isHolderAlive: (other) => isHolderAlive(other, holder.identity),
       stopSignal: this.#stop.signal,
       onEvent: (event) => this.events.push(event),
+      progressEveryMs,
       createHost: (built) => {
         this.#host = new WorkerHost({
           workers,

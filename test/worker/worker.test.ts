@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import { TaskFailure, TerminalError } from '../../engine/api/index.ts'
 import { nodeRuntime } from '../../engine/host/node-runtime.ts'
+import { Figures } from '../../engine/task/figures.ts'
 import type { AttemptSpec, HostPort } from '../../engine/task/host.ts'
 import { Control } from '../../engine/worker/control.ts'
 import type { AskCoordinator, AskWorker, FromWorker, ToWorker, WorkerJob } from '../../engine/worker/messages.ts'
@@ -94,6 +95,7 @@ const PORT: HostPort = {
     getBlob: () => Promise.reject(new Error('none')),
     announceBlob: () => ({ key: 'x', settled: () => undefined }),
   },
+  figures: new Figures(),
   signal: new AbortController().signal,
 }
 

@@ -225,15 +225,16 @@ function planned(recovery: RecoveryStep, { retained }: Entry, { sinks, epochs }:
     case 'sweep':
       return [{ kind: 'sweep' }]
     case 'restore':
-      return [{ kind: 'restore', checkpoint: recovery.checkpoint }]
+      return recovery.checkpoint === 'imported' ? [] : [{ kind: 'restore', checkpoint: recovery.checkpoint }]
     case 'run':
       return [
         ...Array.from({ length: epochs }, () => ({ kind: 'prepare' }) as const),
         { kind: 'note' },
         { kind: 'end' },
       ]
-    // The model's sinks keep no evidence, its jobs have no last checkpoint.
+    // The model's sinks keep no evidence, its jobs have no last checkpoint and are not begun from elsewhere.
     case 'forget':
+    case 'import':
     case 'append-ended':
       return []
     default:

@@ -20,7 +20,6 @@ import {
   TestProducer,
 } from './transactions.ts'
 
-const SLOW_MS = 180_000
 const COMMIT = { commits: true, version: 4 }
 
 let proxy: KafkaProxy
@@ -33,12 +32,12 @@ beforeAll(async () => {
   proxy.forwardTo(broker.port)
   watcher = await KafkaClient.open({ brokers: [broker.directAddress] })
   await createTopic(watcher, 'data')
-}, SLOW_MS)
+})
 afterAll(async () => {
   await watcher[Symbol.asyncDispose]()
   await broker[Symbol.asyncDispose]()
   await proxy[Symbol.asyncDispose]()
-}, SLOW_MS)
+})
 
 /** Through the proxy. */
 let client: KafkaClient

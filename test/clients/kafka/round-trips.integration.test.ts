@@ -181,6 +181,9 @@ test('a version that the broker does not have is an error here, not a closed con
   await expect(client.ask(future, { kind: 'any' }, { topics: [] })).rejects.toThrow(
     /answers Metadata in versions 0 to 13, and 99 to 99 are spoken here: it must be Kafka 3\.0 or newer/,
   )
+  await expect(client.ask(METADATA, { kind: 'any' }, { topics: [] }, { version: 99 })).rejects.toThrow(
+    /answers Metadata in versions 0 to 13, and 99 is needed/,
+  )
 })
 
 test('many requests at once, the first ones on a connection that is not open yet, are answered in order', async () => {

@@ -74,7 +74,9 @@ describe('the file writer', () => {
       await writer.write({ values: ['one'], timestamps: NO_TIMES })
       // Node names the file of a path, not of a descriptor.
       const isNamed = operation === 'createFile' || operation === 'link'
-      const message: unknown = expect.stringMatching(`^cannot ${operation} /.*\\.part: ENOSPC: injected$`)
+      const message: unknown = expect.stringMatching(
+        `^cannot ${operation} /.*\\.part: ENOSPC: injected; make room there$`,
+      )
       await expect(writer.prepareCommit({ endOfInput: false })).rejects.toMatchObject(
         isNamed ? full : { message, cause: full },
       )
