@@ -3,12 +3,14 @@
  */
 import { Command, CommanderError } from 'commander'
 import { EXIT_CODES, type Declare } from './commands/declaration.ts'
+import { declareCancel } from './commands/cancel.ts'
 import { declareCheckpoints } from './commands/checkpoints.ts'
 import { declareDoctor } from './commands/doctor.ts'
 import { declareInit } from './commands/init.ts'
 import { declarePlan } from './commands/plan.ts'
 import { declareRun } from './commands/run.ts'
 import { declareStatus } from './commands/status.ts'
+import { declareStop } from './commands/stop.ts'
 import { packageVersion } from './version.ts'
 
 /** In the order in which the help lists them. */
@@ -17,6 +19,8 @@ const DECLARATIONS: readonly Declare[] = [
   declareRun,
   declarePlan,
   declareStatus,
+  declareStop,
+  declareCancel,
   declareCheckpoints,
   declareDoctor,
 ]

@@ -5,6 +5,7 @@
 import { codeOf, messageOf, unreachable, type Logger } from '../engine/api/index.ts'
 import { sourcePositionsOf } from '../engine/checkpoint/commit-permit.ts'
 import type { Progress } from '../engine/coordinator/progress.ts'
+import type { LogEntry } from '../engine/checkpoint/log-entry.ts'
 import { repetitionText } from '../engine/checkpoint/repetition.ts'
 import { restoreText } from '../engine/checkpoint/restore-choice.ts'
 import type { RunEnd, RunEvent } from '../engine/coordinator/run-job.ts'
@@ -13,6 +14,7 @@ import { jsonLogger } from '../engine/host/json-logger.ts'
 import { textLogger } from '../engine/host/text-logger.ts'
 import { LiveLine, type TextOutput } from './live-line.ts'
 import { progressLine, summaryText, type Paint } from './progress-text.ts'
+import type { Verb } from './control/protocol.ts'
 import { originOf, placeOf } from './origin.ts'
 import { refusalFields, refusalText, withCode } from './refusal.ts'
 
@@ -20,7 +22,11 @@ export interface Reporter {
   readonly logger: Logger
   event(event: RunEvent): void
   signal(signal: string): void
+  /** Somebody asks for it, over the socket or through the store. */
+  asked(verb: Verb): void
   ended(end: RunEnd): void
+  /** Another process leads; `newest` is its newest entry. */
+  standingBy(newest: LogEntry): void
   /** Instead of `ended`: refused before it ran (2), held by another or fenced (3), or broken off (1). */
   refused(error: unknown, code: ExitCode): void
 }
@@ -35,6 +41,9 @@ export function jsonReporter(write: (line: string) => void): Reporter {
     logger: jsonLogger(),
     event: (event) => print(eventFields(event)),
     signal: (signal) => print({ event: 'stopping', signal }),
+    asked: (verb) => print({ event: 'asked', verb }),
+    standingBy: ({ generation, holder: { pid, host } }) =>
+      print({ event: 'standing-by', leader: { generation, pid, host } }),
     ended: (end) => print(endFields(end)),
     refused: (error, code) => print(refusalFields(error, code)),
   }
@@ -81,6 +90,13 @@ function eventFields(event: RunEvent): Readonly<Record<string, unknown>> {
   }
 }
 
+const ASKED = {
+  stop: 'asked to stop: stopping with a last checkpoint',
+  drain: 'asked to drain: ending all inputs where they are',
+  cancel: 'asked to cancel: ending without a last checkpoint',
+  checkpoint: 'asked for a checkpoint',
+} as const satisfies Record<Verb, string>
+
 /** Without a terminal a sign of life comes this often. */
 const SIGN_OF_LIFE_MS = 10_000
 
@@ -100,6 +116,7 @@ export function textReporter(
   const isLive = output.isTTY === true && environment.TERM !== 'dumb'
   const paint = isLive && (environment.NO_COLOR ?? '') === '' ? painted : plain
   const live = new LiveLine(output, monotonicMs)
+  let isStandingBy = false
   const print = (text: string): void => live.print(text)
   let shownAtMs = monotonicMs()
   let newest: Progress | undefined
@@ -113,11 +130,20 @@ export function textReporter(
   return {
     logger: textLogger({ write: (line) => print(line.replace(/\n$/, '')) }),
     event: (event) => {
+      isStandingBy &&= event.kind !== 'running'
       if (event.kind === 'progress') progress(event.progress)
       else if (event.kind !== 'completed') print(textOf(event))
       else if (isLive && newest !== undefined) progress(withCompleted(newest, event))
     },
-    signal: (signal) => print(`${signal}: stopping with a last checkpoint; once more to exit at once`),
+    signal: (signal) => {
+      const what = isStandingBy ? 'standing by no longer' : 'stopping with a last checkpoint; once more to exit at once'
+      print(`${signal}: ${what}`)
+    },
+    asked: (verb) => print(ASKED[verb]),
+    standingBy: ({ generation, holder: { pid, host } }) => {
+      isStandingBy = true
+      print(`standing by: process ${pid} on ${host} runs the job (generation ${generation})`)
+    },
     ended: (end) => {
       live.clear()
       // The reason of a failure stands alone.

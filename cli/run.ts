@@ -2,17 +2,22 @@
  * `sluice run`: a job in this process, with progress on stderr, clean stop by signal, and exit codes that say how it ended.
  */
 import { openStore } from '../checkpoint-store/open-store.ts'
-import { unreachable } from '../engine/api/index.ts'
-import { runJob, type RunEnd } from '../engine/coordinator/run-job.ts'
+import { parseJobId, unreachable } from '../engine/api/index.ts'
+import { runJob, type RunEnd, type RunOptions } from '../engine/coordinator/run-job.ts'
+import type { HolderIdentity, LogEntry } from '../engine/checkpoint/log-entry.ts'
 import { exitCodeOf } from '../engine/host/exit-code.ts'
 import { createHolder, isHolderAlive } from '../engine/host/holder.ts'
 import { nodeRuntime } from '../engine/host/node-runtime.ts'
 import { parseCheckpoint, parseParallelism, parseRestore, parseSettings } from './arguments.ts'
 import { codeIdentity } from './code-identity.ts'
+import { controlWay } from './control/control-way.ts'
+import { Control } from './control/control.ts'
+import type { Verb } from './control/protocol.ts'
 import { ExitGuard } from './exit-guard.ts'
 import { loadJob } from './load-job.ts'
 import { createReporter, type Reporter } from './reporter.ts'
 import { openRestore } from './savepoint-at.ts'
+import { checkStandby, standBy } from './standby.ts'
 import { createWorkerHost, parseWorkers } from './workers.ts'
 
 export interface RunFlags {
@@ -23,6 +28,7 @@ export interface RunFlags {
   readonly acceptLoss?: string
   readonly drop?: readonly string[]
   readonly takeOver?: boolean
+  readonly standby?: boolean
   readonly parallelism?: string
   readonly json?: boolean
   readonly workers?: string
@@ -30,14 +36,18 @@ export interface RunFlags {
 
 export async function run(jobFile: string, flags: RunFlags): Promise<number> {
   const reporter = createReporter(flags.json === true)
+  const control = new Control()
   using guard = new ExitGuard(reporter)
-  using signals = new StopSignals(reporter, (code) => guard.exit(code))
+  using signals = new StopSignals(reporter, {
+    stop: (reason) => control.stop(reason),
+    exit: (code) => guard.exit(code),
+  })
   try {
-    const end = await runFile(jobFile, flags, { reporter, stopSignal: signals.stopSignal })
+    const end = await runFile(jobFile, flags, { reporter, control })
     reporter.ended(end)
     return codeOf(end, signals.code)
   } catch (error) {
-    if (signals.code !== undefined && error === signals.stopSignal.reason) return signals.code
+    if (signals.code !== undefined && error === control.signals.stopSignal.reason) return signals.code
     const code = exitCodeOf(error)
     reporter.refused(error, code)
     return code
@@ -46,41 +56,80 @@ export async function run(jobFile: string, flags: RunFlags): Promise<number> {
 
 interface Surroundings {
   readonly reporter: Reporter
-  readonly stopSignal: AbortSignal
+  readonly control: Control
 }
 
-async function runFile(jobFile: string, flags: RunFlags, { reporter, stopSignal }: Surroundings): Promise<RunEnd> {
-  const settings = parseSettings(flags.set ?? [])
-  const asked = parseRestore(flags.restore)
-  const acceptLoss = flags.acceptLoss === undefined ? null : parseCheckpoint(flags.acceptLoss, '--accept-loss')
-  const workers = flags.workers === undefined ? undefined : parseWorkers(flags.workers)
+async function runFile(jobFile: string, flags: RunFlags, { reporter, control }: Surroundings): Promise<RunEnd> {
+  const given = optionsOf(flags)
+  const restoring = parseRestore(flags.restore)
+  if (flags.standby === true) checkStandby(flags)
   const { definition, file } = await loadJob(jobFile)
+  const job = parseJobId(definition.id)
+  const way = controlWay()
   const identity = await codeIdentity(file)
-  await using opened = await openRestore(asked)
+  await using opened = await openRestore(restoring)
   await using store = await openStore(flags.store)
   await using holder = await createHolder()
+  await using _open = control
   const runtime = nodeRuntime(reporter.logger)
-  const baseDirectory = process.cwd()
-  const surroundings = { file, codeIdentity: identity, store: flags.store, baseDirectory, runtime }
-  return await runJob({
-    definition,
-    settings,
+  const onAsked = (verb: Verb): void => reporter.asked(verb)
+  const asked = await control.open({ job, store, runtime, holder: holder.identity, way, onAsked })
+  const alive = (other: HolderIdentity): Promise<boolean | null> => isHolderAlive(other, holder.identity)
+  const surroundings = { file, codeIdentity: identity, store: flags.store, baseDirectory: process.cwd(), runtime }
+  const { workers, ...options } = given
+  let hasLed = false
+  const lead = (): Promise<RunEnd> =>
+    runJob({
+      ...options,
+      ...surroundings,
+      restore: opened.restore,
+      definition,
+      store,
+      ...(workers === undefined
+        ? {}
+        : { createHost: (built) => createWorkerHost({ ...surroundings, workers }, built) }),
+      holder: { ...holder.identity, control: asked },
+      isHolderAlive: alive,
+      ...control.begin(),
+      onLog: (log) => control.onLog(log),
+      onEvent: (event) => {
+        hasLed ||= event.kind === 'running'
+        control.onEvent(event)
+        reporter.event(event)
+      },
+    })
+  if (flags.standby !== true) return await control.through(lead())
+  const { stopSignal } = control.signals
+  const onLeader = (newest: LogEntry): void => reporter.standingBy(newest)
+  const standing = {
+    job,
     store,
     runtime,
-    ...(workers === undefined ? {} : { createHost: (built) => createWorkerHost({ ...surroundings, workers }, built) }),
-    baseDirectory,
-    codeIdentity: identity,
-    holder: holder.identity,
-    isHolderAlive: (other) => isHolderAlive(other, holder.identity),
-    restore: opened.restore,
+    signal: stopSignal,
+    isHolderAlive: alive,
+    onLeader,
+    lead,
+    hasLed: () => hasLed,
+  }
+  return await control.through(standBy(standing))
+}
+
+/** @throws TerminalError for what cannot be read */
+function optionsOf(flags: RunFlags): Given {
+  const acceptLoss = flags.acceptLoss === undefined ? null : parseCheckpoint(flags.acceptLoss, '--accept-loss')
+  return {
+    settings: parseSettings(flags.set ?? []),
     acceptDuplicates: flags.acceptDuplicates ?? false,
     acceptLoss,
     drop: flags.drop ?? [],
     takeOver: flags.takeOver ?? false,
+    ...(flags.workers === undefined ? {} : { workers: parseWorkers(flags.workers) }),
     ...(flags.parallelism === undefined ? {} : { parallelism: parseParallelism(flags.parallelism) }),
-    stopSignal,
-    onEvent: (event) => reporter.event(event),
-  })
+  }
+}
+
+type Given = Pick<RunOptions, 'settings' | 'acceptDuplicates' | 'acceptLoss' | 'drop' | 'takeOver' | 'parallelism'> & {
+  readonly workers?: number
 }
 
 /** A clean stop by signal keeps the code that shells expect; an input that ended all the same is success. */
@@ -101,21 +150,21 @@ function codeOf(end: RunEnd, signalCode: number | undefined): number {
 
 const SIGNAL_CODES = { SIGINT: 130, SIGTERM: 143 } as const
 
+interface SignalActs {
+  readonly stop: (reason: Error) => void
+  readonly exit: (code: number) => void
+}
+
 /** The first signal stops with a last checkpoint; the second exits at once, which is a crash and as safe as one. */
 class StopSignals implements Disposable {
-  readonly #stop = new AbortController()
   readonly #reporter: Reporter
-  readonly #exit: (code: number) => void
+  readonly #acts: SignalActs
   #code: number | undefined
 
-  constructor(reporter: Reporter, exit: (code: number) => void) {
+  constructor(reporter: Reporter, acts: SignalActs) {
     this.#reporter = reporter
-    this.#exit = exit
+    this.#acts = acts
     process.on('SIGINT', this.#onSignal).on('SIGTERM', this.#onSignal)
-  }
-
-  get stopSignal(): AbortSignal {
-    return this.#stop.signal
   }
 
   /** Undefined: no signal came. */
@@ -128,9 +177,9 @@ class StopSignals implements Disposable {
   }
 
   readonly #onSignal = (signal: keyof typeof SIGNAL_CODES): void => {
-    if (this.#code !== undefined) this.#exit(SIGNAL_CODES[signal])
+    if (this.#code !== undefined) this.#acts.exit(SIGNAL_CODES[signal])
     this.#code = SIGNAL_CODES[signal]
     this.#reporter.signal(signal)
-    this.#stop.abort(new Error(`stopped by ${signal}`))
+    this.#acts.stop(new Error(`stopped by ${signal}`))
   }
 }

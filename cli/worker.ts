@@ -5,6 +5,7 @@
 import { Socket } from 'node:net'
 import { openStore } from '../checkpoint-store/open-store.ts'
 import { getBlob } from '../engine/coordinator/blobs.ts'
+import { codeOf, messageOf, TaskFailure } from '../engine/api/index.ts'
 import { buildJob } from '../engine/graph/define-job.ts'
 import { nodeRuntime } from '../engine/host/node-runtime.ts'
 import type { WorkerJob } from '../engine/worker/messages.ts'
@@ -12,10 +13,12 @@ import { CONTROL_FD } from '../engine/worker/worker-process.ts'
 import { runWorker, type LoadedJob } from '../engine/worker/worker.ts'
 import { codeIdentity } from './code-identity.ts'
 import { loadJob } from './load-job.ts'
+import { refusalText } from './refusal.ts'
 import { packageVersion } from './version.ts'
 
 export function work(): void {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', ignoreClosedPipe)
+  process.on('uncaughtException', endUncaught)
   runWorker({
     socket: controlSocket(),
     createRuntime: nodeRuntime,
@@ -26,6 +29,15 @@ export function work(): void {
       process.exit(0)
     },
   })
+}
+
+/** The coordinator sees only that it died: why is said here. */
+function endUncaught(error: unknown): void {
+  const thrown = `nobody caught an error of the job: ${messageOf(error)}; this worker ends, and is replaced`
+  console.error(
+    refusalText(new TaskFailure(thrown, { code: codeOf(error) ?? 'SLUICE_ERROR_NOT_CAUGHT', cause: error })),
+  )
+  process.exit(1)
 }
 
 function controlSocket(): Socket {

@@ -64,7 +64,7 @@ export type { Progress, SinkProgress, SourceProgress } from './coordinator/progr
 export type { JobState } from './checkpoint/job-state.ts'
 export type { Figure } from './task/figures.ts'
 export type { CheckpointTimes } from './coordinator/attempt.ts'
-export type { EndState, HolderIdentity } from './checkpoint/log-entry.ts'
+export type { EndState, HolderControl, HolderIdentity, LogHead } from './checkpoint/log-entry.ts'
 export type { SessionEnd } from './coordinator/session.ts'
 export { runJob, type RunEnd, type RunEvent, type RunOptions } from './coordinator/run-job.ts'
 export type { Restoring } from './checkpoint/restore-choice.ts'

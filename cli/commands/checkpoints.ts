@@ -3,15 +3,23 @@ import type { Command } from 'commander'
 import type { CopyFlags } from '../checkpoints/copy.ts'
 import type { CheckpointFlags } from '../checkpoints/subject.ts'
 import type { VerifyFlags } from '../checkpoints/verify.ts'
-import { STORE_OPTION, type Declare } from './declaration.ts'
+import type { AskFlags } from '../control/ask-command.ts'
+import { ASK_EXIT_CODES, STORE_OPTION, TIMEOUT_OPTION, type Declare } from './declaration.ts'
 
 const EXAMPLES = `
 Examples:
   sluice checkpoints list job.ts
   sluice checkpoints show orders 41
   sluice checkpoints verify orders --all
+  sluice checkpoints trigger orders
   sluice checkpoints copy orders --to backup/before-the-edit
   sluice run job.ts --restore backup/before-the-edit --accept-duplicates`
+
+const TRIGGER_HELP = `
+Waits until the checkpoint is complete and all of it is committed: what the job has read until now is visible then.
+
+Example:
+  sluice checkpoints trigger orders`
 
 const JOB = ['<job>', 'the id of the job, or its job file'] as const
 const JOB_OR_PLACE = ['<job>', 'the id of the job, its job file, or the place of a savepoint (with a /)'] as const
@@ -23,6 +31,17 @@ export const declareCheckpoints: Declare = (program, end) => {
     .helpCommand(false)
     .addHelpText('after', EXAMPLES)
   declareReading(group, end)
+  group
+    .command('trigger')
+    .description('ask a running job for a checkpoint, and wait until all of it is committed')
+    .addHelpText('after', `${TRIGGER_HELP}\n${ASK_EXIT_CODES}`)
+    .argument(...JOB)
+    .option(...STORE_OPTION)
+    .option(...TIMEOUT_OPTION)
+    .option('--json', 'the outcome as JSON')
+    .action(async (job: string, flags: AskFlags) =>
+      end(await (await import('../checkpoints/trigger.ts')).trigger(job, flags)),
+    )
   group
     .command('copy')
     .description('copy a committed checkpoint to a place of its own (a savepoint), for `run --restore <place>`')

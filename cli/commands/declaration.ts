@@ -20,6 +20,18 @@ Exit codes of run:
   3         another process runs the job, or has taken it over
   130, 143  stopped cleanly by SIGINT, SIGTERM (a second one exits at once)`
 
+/** Of commands that ask a running job for something. */
+export const TIMEOUT_OPTION = [
+  '--timeout <seconds>',
+  'wait no longer; what was asked for goes on all the same (default: until it is done)',
+] as const
+
+export const ASK_EXIT_CODES = `
+Exit codes:
+  0  what was asked for is so
+  1  something else came of it, or its process died before it answered
+  2  wrong usage, or nothing was asked: no process runs the job`
+
 /** For options that may be given more than once. */
 export function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value]

@@ -7,6 +7,7 @@ Examples:
   sluice run job.ts --set input='data/*.ndjson' --set output=out
   sluice run job.ts                       goes on from the last checkpoint, with the settings of the last run
   sluice run job.ts --workers 4           tasks in four processes; one that dies is replaced
+  sluice run job.ts --standby             a second copy; takes over when the first one is gone, ends when the job does
   sluice run job.ts --restore 41 --accept-duplicates
   sluice run job.ts --drop old-totals     the job was edited, "old-totals" is no more`
 
@@ -27,6 +28,7 @@ export const declareRun: Declare = (program, end) => {
     .option('--drop <operator>', 'give up the checkpointed part of an operator that is gone; repeatable', collect)
     .option('--workers <n>', 'run the tasks in so many processes of their own; default: all in this one')
     .option('--take-over', 'fence a run that still lives')
+    .option('--standby', 'wait while another process runs the job, and take over when it is gone')
     .option(
       '--parallelism <number>',
       'subtasks of each operator that names no number of its own (default: what the job says, or 1)',

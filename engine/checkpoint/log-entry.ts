@@ -23,6 +23,14 @@ export interface HolderIdentity {
   readonly socket: string
   readonly pid: number
   readonly host: string
+  /** How it can be asked for something; left out: it cannot (an older release, or a program that offers no such thing). */
+  readonly control?: HolderControl
+}
+
+/** How a process that runs a job is asked for something. */
+export interface HolderControl {
+  /** Path of the unix socket that it listens on for its own user; left out: it has none, and is asked through the store. */
+  readonly socket?: string
 }
 
 /** A completed checkpoint that the log still refers to: its manifest inline or as a blob. */
@@ -83,6 +91,20 @@ export interface LogEntry {
   readonly restoring?: Restoring
   /** Only in `ended`. */
   readonly end?: { readonly state: EndState; readonly reason?: string }
+}
+
+/** What the newest entry of a log says to those who watch a run. */
+export interface LogHead {
+  readonly seq: number
+  /** No other entry has it. */
+  readonly nonce: string
+  readonly holder: HolderIdentity
+  /** Completed checkpoints, oldest first. */
+  readonly retained: readonly { readonly checkpoint: number }[]
+  /** All commits up to this checkpoint are made; 0: none. */
+  readonly committedThrough: number
+  /** The job has ended. */
+  readonly end?: { readonly state: 'FINISHED' | 'STOPPED' | 'CANCELED' | 'FAILED'; readonly reason?: string }
 }
 
 /** An entry of this number and its multiples is followed by a waymark. */

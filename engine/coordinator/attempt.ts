@@ -6,6 +6,8 @@
  *   trigger ─▶ acknowledged ─▶ append `completed` ─▶ commit (beside epoch N+1) ─▶ next entry carries committedThrough ─▶ settle
  *
  * - C1: only `#acknowledged` completes, and only a completion opens the commit phase.
+ * - C4: a drain ends all sources between the same two checkpoints. One that held the end of some only would take it from a restart, which
+ *   is no drain any more, and what those sources had left would never be read.
  * - C8: one checkpoint in flight; no trigger while `maxUncommittedEpochs` are waiting for their commit.
  */
 import { messageOf, TaskFailure, unreachable, type CommitPermit, type Runtime } from '../api/index.ts'
@@ -29,6 +31,8 @@ export type AttemptEvent =
   | { readonly kind: 'commit-failed'; readonly error: unknown }
   /** One last checkpoint, all of it committed. */
   | { readonly kind: 'stop' }
+  /** All sources end where they are, what follows from their end is put out, and the checkpoint behind it is the last one. */
+  | { readonly kind: 'drain' }
   /** No further checkpoint; what is completed may still be committed. */
   | { readonly kind: 'cancel' }
   | { readonly kind: 'checkpoint-wanted' }
@@ -89,6 +93,8 @@ export interface AttemptOptions {
   readonly requests: CheckpointRequests
   /** To all tasks. */
   readonly tell: (message: ToTask) => void
+  /** Before they are told to: from here on no new splits may be given to them. */
+  readonly onDrain: () => void
 }
 
 interface Flight {
@@ -116,6 +122,7 @@ export class Attempt {
   #failures = 0
   #wanted = true
   #stopping = false
+  #drain: 'no' | 'asked' | 'told' = 'no'
   #canceledAtMs: number | undefined
   #inputEnded = false
   /** Exhausted, and not told yet to end. */
@@ -140,6 +147,7 @@ export class Attempt {
     this.#options.requests.listen(() => this.post({ kind: 'checkpoint-wanted' }))
     for (;;) {
       this.#endSources()
+      this.#drainSources()
       this.#trigger()
       const event = await this.#mailbox.take(this.#options.runtime.timers, this.#waitMs())
       if (event !== undefined) await this.#handle(event)
@@ -177,6 +185,9 @@ export class Attempt {
         this.#stopping = true
         this.#wanted = true
         return
+      case 'drain':
+        if (this.#drain === 'no') this.#drain = 'asked'
+        return
       case 'cancel':
         return this.#cancel()
       case 'checkpoint-wanted':
@@ -195,6 +206,15 @@ export class Attempt {
     for (const source of exhausted) this.#options.tell({ kind: 'end', source })
   }
 
+  /** Between two checkpoints, as ends are: the next one is behind the end of all sources. A stop that was there before it ends no input. */
+  #drainSources(): void {
+    if (this.#drain !== 'asked' || this.#flight !== undefined || this.#stopping || this.#isLast()) return
+    this.#drain = 'told'
+    this.#wanted = true
+    this.#options.onDrain()
+    this.#options.tell({ kind: 'drain' })
+  }
+
   /** Nothing new may be triggered once the last checkpoint of a stop or of the end is complete. */
   #trigger(): void {
     if (this.#isLast()) return
@@ -202,11 +222,12 @@ export class Attempt {
     if (decideTrigger(policy, this.#triggerFacts()).kind !== 'trigger') return
     const nowMs = this.#nowMs()
     const checkpoint = port.nextCheckpoint()
-    this.#flight = { checkpoint, triggeredAtMs: nowMs, final: this.#inputEnded, afterStop: this.#stopping }
+    const final = this.#inputEnded || this.#drain === 'told'
+    this.#flight = { checkpoint, triggeredAtMs: nowMs, final, afterStop: this.#stopping }
     this.#lastTriggerMs = nowMs
     this.#wanted = false
     requests.triggered(checkpoint)
-    tell({ kind: 'trigger', checkpoint, base: port.newestCompleted, final: this.#inputEnded })
+    tell({ kind: 'trigger', checkpoint, base: port.newestCompleted, final })
   }
 
   async #acknowledged({

@@ -63,8 +63,13 @@ export class Discovery implements AsyncDisposable {
     })
   }
 
+  /** Nothing is dealt out from here on. */
+  stop(): void {
+    this.#abort.abort(new Error('no split is wanted any more'))
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#abort.abort(new Error('the attempt is over'))
+    this.stop()
     await within(this.#options.runtime.timers, CLOSE_MS, Promise.all(this.#watching))
   }
 

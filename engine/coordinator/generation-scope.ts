@@ -39,6 +39,8 @@ export interface GenerationOptions {
   readonly savepoint: Savepoint | undefined
   /** Graceful stop: one last checkpoint, all committed. */
   readonly stopSignal: AbortSignal
+  /** All sources end where they are, and the job with them. */
+  readonly drainSignal: AbortSignal
   /** No last checkpoint; what is due is left to the log if it cannot be committed soon. */
   readonly cancelSignal: AbortSignal
   readonly requests: CheckpointRequests

@@ -23,7 +23,7 @@ import { isDeliveryOnly } from '../checkpoint/recovery.ts'
 import { DEFAULT_RESTART_STRATEGY } from '../checkpoint/restart.ts'
 import { DEFAULT_CHECKPOINT_POLICY } from '../checkpoint/trigger.ts'
 import { jobStateOf } from '../checkpoint/job-state.ts'
-import type { HolderIdentity, LogEntry } from '../checkpoint/log-entry.ts'
+import type { HolderIdentity, LogEntry, LogHead } from '../checkpoint/log-entry.ts'
 import type { Manifest } from '../checkpoint/manifest.ts'
 import { repetitionText, type Repetition } from '../checkpoint/repetition.ts'
 import type { Restoring } from '../checkpoint/restore-choice.ts'
@@ -71,6 +71,8 @@ export interface RunOptions {
   readonly takeOver?: boolean
   /** Graceful stop: one last checkpoint, all of it committed; the run ends STOPPED. */
   readonly stopSignal: AbortSignal
+  /** All sources end where they are, closing output is put out, the last checkpoint is final; the run ends FINISHED. Not behind a stop. */
+  readonly drainSignal?: AbortSignal
   /** No last checkpoint; the run ends CANCELED. Commits that cannot be made within seconds stay due: the next run delivers them. */
   readonly cancelSignal?: AbortSignal
   /** For checkpoints asked for by hand. */
@@ -79,6 +81,8 @@ export interface RunOptions {
   onEvent?(event: RunEvent): void
   /** How often `progress` is told to `onEvent`; 0: never. Default 1,000. */
   readonly progressEveryMs?: number
+  /** Called once, before anything is written: the log as this run sees it, from now on. */
+  onLog?(log: { readonly newest: LogHead | undefined }): void
 }
 
 /** What a run tells while it goes on. */
@@ -115,6 +119,7 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
   // Before anything is looked up under it: it is a part of every key.
   const job = parseJobId(definition.id)
   const log = await JobLog.open(store, job, runtime)
+  options.onLog?.(log)
   const restoration = new Restoration(options.restore ?? 'latest', store)
   const reused = log.newest?.settings ?? restoration.savepoint?.description.run.settings ?? {}
   const built = buildJob(definition, options.settings, reused)
@@ -153,6 +158,7 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
     dropped: options.drop ?? [],
     savepoint: restoration.savepoint,
     stopSignal: options.stopSignal,
+    drainSignal: options.drainSignal ?? new AbortController().signal,
     cancelSignal: options.cancelSignal ?? new AbortController().signal,
     requests,
     figures,

@@ -38,6 +38,7 @@ export async function runSession(options: SessionOptions): Promise<SessionEnd> {
   const { runtime, entries, log } = options
   await using pulse = new Pulse(log, entries, runtime)
   using _stopping = whenAborted(options.stopSignal, () => entries.enter('stopping'))
+  using _draining = whenAborted(options.drainSignal, () => entries.enter('stopping'))
   let history = NO_FAILURES
   let preflightSeq: number | undefined = log.newest?.seq ?? 0
   const onChecked = (): void => {
@@ -48,7 +49,7 @@ export async function runSession(options: SessionOptions): Promise<SessionEnd> {
     const result = await attemptOnce({ ...options, restarts, pulse, preflightSeq, onChecked })
     if (result.kind === 'ended') return result.end
     const { failure } = result
-    const wasStopping = options.stopSignal.aborted
+    const lastWords = [options.stopSignal, options.drainSignal].filter((signal) => !signal.aborted)
     const nowMs = runtime.clock.monotonicMs()
     history = rememberFailure(options.restart, history, { startedAtMs, nowMs })
     entries.failed(log.newest?.generation ?? 0, messageOf(failure))
@@ -61,7 +62,7 @@ export async function runSession(options: SessionOptions): Promise<SessionEnd> {
         entries.enter('restarting')
         // The failure is in the log while it is waited, not only after.
         await pulse.now()
-        await pause(options, decision.delayMs, wasStopping)
+        await pause(options, decision.delayMs, lastWords)
         if (options.cancelSignal.aborted) return { state: 'CANCELED' }
         break
       default:
@@ -71,16 +72,15 @@ export async function runSession(options: SessionOptions): Promise<SessionEnd> {
 }
 
 /**
- * A stop that comes behind the failure cuts it short: the last checkpoint needs an attempt. One that was there before does not, or
+ * A stop or drain that comes behind the failure cuts it short: the last checkpoint needs an attempt. One that was there before does not, or
  * failures would follow each other without a pause.
  */
 async function pause(
-  { runtime, stopSignal, cancelSignal }: SessionOptions,
+  { runtime, cancelSignal }: SessionOptions,
   delayMs: number,
-  wasStopping: boolean,
+  lastWords: readonly AbortSignal[],
 ): Promise<void> {
-  const signals = wasStopping ? [cancelSignal] : [cancelSignal, stopSignal]
-  await runtime.timers.sleep(delayMs, AbortSignal.any(signals)).catch(() => undefined)
+  await runtime.timers.sleep(delayMs, AbortSignal.any([cancelSignal, ...lastWords])).catch(() => undefined)
 }
 
 type Once =

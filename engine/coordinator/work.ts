@@ -49,7 +49,7 @@ export async function work(
   })
   let tasks: TaskGroup | undefined
   const tell = (message: ToTask): void => tasks?.tell(message)
-  const attempt = new Attempt({ port, policy, runtime, requests, tell })
+  const attempt = new Attempt({ port, policy, runtime, requests, tell, onDrain: () => discovery.stop() })
   const discovery = new Discovery({ ...options, tell, fail: (error) => attempt.post({ kind: 'failed', error }) })
   const collection = new Collection(graph, taskGraphOf(graph.nodes, options.parallelism))
   const failed = Promise.withResolvers<never>()
@@ -78,7 +78,7 @@ export async function work(
     options.entries.enter('running')
     options.onRunning(generation, restored?.checkpoint ?? null)
     options.pulse.listen((error) => attempt.post({ kind: 'failed', error }))
-    using _stop = whenAborted(options.stopSignal, () => attempt.post({ kind: 'stop' }))
+    using _asked = hearAsked(options, attempt)
     return await attempt.run()
   } catch (error) {
     abort.abort(new TaskFailure('the attempt is over'))
@@ -86,6 +86,17 @@ export async function work(
   } finally {
     await discovery[Symbol.asyncDispose]()
     if (tasks !== undefined) await disposeInTime(tasks, runtime)
+  }
+}
+
+function hearAsked({ stopSignal, drainSignal }: GenerationOptions, attempt: Attempt): Disposable {
+  const stop = whenAborted(stopSignal, () => attempt.post({ kind: 'stop' }))
+  const drain = whenAborted(drainSignal, () => attempt.post({ kind: 'drain' }))
+  return {
+    [Symbol.dispose]: () => {
+      stop[Symbol.dispose]()
+      drain[Symbol.dispose]()
+    },
   }
 }
 

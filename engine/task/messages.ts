@@ -16,6 +16,11 @@ export type ToTask =
   | { readonly kind: 'completed'; readonly checkpoint: number }
   /** All subtasks of this source are exhausted. Said while no checkpoint is in flight: each holds the end of all of them, or of none (F24). */
   | { readonly kind: 'end'; readonly source: string }
+  /**
+   * All sources end where they are, exhausted or not. Said to all tasks while no checkpoint is in flight, so the next one holds the end of
+   * every source (C4). No `splits` follow.
+   */
+  | { readonly kind: 'drain' }
   /** New ones, to be read by this subtask from their beginning. Never said to one that has told of its exhaustion. */
   | {
       readonly kind: 'splits'

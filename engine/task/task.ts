@@ -87,7 +87,7 @@ class RunningTask implements Task {
   /** Operators that have ended here, in this life of the job or an earlier one: never ended again (F24). */
   readonly #ended: Set<string>
   #hasEnded = false
-  /** The source has nothing more to give; the end is still to come. */
+  /** The source has nothing more to give, or is drained; the end is still to come. */
   #isExhausted = false
   /** The coordinator says that the source has ended as a whole. */
   #mayEnd = false
@@ -172,6 +172,11 @@ class RunningTask implements Task {
         return
       case 'end':
         if (message.source === source?.node.id) this.#mayEnd = true
+        return
+      case 'drain':
+        // What a poll under way still brings was not pushed: its position does not count (F35).
+        this.#isExhausted ||= source !== undefined
+        this.#mayEnd ||= source !== undefined
         return
       case 'splits':
         if (message.source === source?.node.id && message.subtask === this.#options.id.subtask) {

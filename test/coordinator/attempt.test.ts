@@ -51,7 +51,14 @@ function createAttempt() {
     nextCheckpoint: () => next++,
   }
   const requests = new CheckpointRequests()
-  const attempt = new Attempt({ port, policy: POLICY, runtime, requests, tell: (message) => told.push(message) })
+  const attempt = new Attempt({
+    port,
+    policy: POLICY,
+    runtime,
+    requests,
+    tell: (message) => told.push(message),
+    onDrain: () => undefined,
+  })
   const ended = attempt.run().catch((error: unknown) => error)
   let end: unknown
   void ended.then((value) => {

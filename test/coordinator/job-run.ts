@@ -86,6 +86,7 @@ export class JobRun {
   error: unknown
   readonly #world: JobWorld
   readonly #stop = new AbortController()
+  readonly #drain = new AbortController()
   readonly #cancel = new AbortController()
 
   constructor(world: JobWorld, number: number, options: Parameters<JobWorld['start']>[0] = {}) {
@@ -111,6 +112,7 @@ export class JobRun {
       holder: { bootId: 'boot', netNamespace: 'net', pid: 1, host: 'here', socket: `socket ${number}` },
       isHolderAlive: () => Promise.resolve(false),
       stopSignal: this.#stop.signal,
+      drainSignal: this.#drain.signal,
       cancelSignal: this.#cancel.signal,
       requests: this.requests,
       progressEveryMs: 0,
@@ -131,6 +133,10 @@ export class JobRun {
 
   stop(): void {
     this.#stop.abort(new Error('stopped by the test'))
+  }
+
+  drain(): void {
+    this.#drain.abort(new Error('drained by the test'))
   }
 
   cancel(): void {

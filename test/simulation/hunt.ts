@@ -22,6 +22,7 @@ export async function hunt(mostLives: number): Promise<Found> {
 async function* plans(): AsyncGenerator<Plan> {
   yield* simplePlans(1, 6)
   yield* appearingPlans()
+  yield* drainPlans()
   yield* sweeperPlans()
   yield* simplePlans(7, Number.POSITIVE_INFINITY)
 }
@@ -45,6 +46,23 @@ function* appearingPlans(): Generator<Plan> {
   for (let seed = 1; seed <= 4; seed += 1) {
     const strikes: readonly Strike[] = [{ effect: 150 + seed * 40, moment: 'after', kind: 'kill' }]
     yield { seed, processes: [{ parallelism: seed, strikes }, { parallelism: 1 }], appearing: [0, 1, 3] }
+  }
+}
+
+/** Drained beside a checkpoint that was asked for just before. */
+function* drainPlans(): Generator<Plan> {
+  for (let seed = 1; seed <= 6; seed += 1) {
+    const asks = [
+      { effect: 60 + seed * 9, what: 'checkpoint' },
+      { effect: 60 + seed * 9 + (seed % 3), what: 'drain' },
+    ] as const
+    yield {
+      seed,
+      processes: [
+        { parallelism: 2, placement: 'workers', asks },
+        { parallelism: 3, placement: 'here' },
+      ],
+    }
   }
 }
 

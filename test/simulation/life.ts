@@ -98,9 +98,16 @@ class Life {
       }
       this.#time.jump(this.#plan.wallJumpMs ?? 0)
     }
+    this.#world.isDrained = this.#isDrained()
     this.#subject.compare(this.#world, true)
     await this.#wakeAll()
     await this.#again()
+  }
+
+  /** Was the last checkpoint that of a process that was asked to end its inputs? Another one reads all there is. */
+  #isDrained(): boolean {
+    const last = this.#world.truth.manifests().at(-1)
+    return this.#all.some(({ drain, generations }) => drain.signal.aborted && generations.has(last?.generation ?? 0))
   }
 
   report(): Report {

@@ -174,6 +174,16 @@ const PARALLEL: Readonly<Record<string, readonly Edit[]>> = {
     '  #endSources(): void {\n    if (this.#flight !== undefined) return\n',
     '  #endSources(): void {\n',
   ),
+  'a drain is told while a checkpoint is in flight': edit(
+    ATTEMPT,
+    "this.#drain !== 'asked' || this.#flight !== undefined ||",
+    "this.#drain !== 'asked' ||",
+  ),
+  'a drain ends the first subtask only': edit(
+    TASK,
+    'this.#isExhausted ||= source !== undefined',
+    'this.#isExhausted ||= source !== undefined && this.#options.id.subtask === 0',
+  ),
   'a cut before an end that was told before its trigger': [
     ...edit(TASK, 'if (this.#isEndDue) return this.#end()\n', ''),
     ...edit(

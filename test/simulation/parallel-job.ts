@@ -110,19 +110,33 @@ function definition(seed: number, { source, sink }: Connectors): JobDefinition {
 }
 
 const A = splitsOf('a').flat()
-const ALL = [...A, ...splitsOf('b').flat()]
+const B = splitsOf('b').flat()
+const ALL = [...A, ...B]
 
 /** Each once, in order per key, and no more than there is. */
 function compare(world: World, isOver: boolean): void {
-  check(world, (sink) => world.services.get(sink)?.visible ?? [], isOver ? () => true : undefined)
+  const last = world.truth.manifests().at(-1)
+  const isIn = world.isDrained && last !== undefined ? isBehind(last) : () => true
+  check(world, (sink) => world.services.get(sink)?.visible ?? [], isOver ? { isIn, isEnd: true } : undefined)
 }
 
 /** What a checkpoint holds is what the records before its positions cause, no more and no less (T2). */
 function onCompleted(world: World, manifest: Manifest): void {
   const { truth } = world
-  const positions = new Map([...positionsIn(manifest, 'a'), ...positionsIn(manifest, 'b')])
-  const isBefore = ({ split, index }: Event): boolean => index < (positions.get(split) ?? 0)
-  check(world, (sink) => heldBy(world.serviceOf(sink), truth), isBefore)
+  const isBefore = isBehind(manifest)
+  const isFinal = manifest.operators.every(({ ended }) => ended)
+  check(world, (sink) => heldBy(world.serviceOf(sink), truth), {
+    isIn: isBefore,
+    isEnd: isFinal || ALL.every(isBefore),
+  })
+  for (const [source, splits] of [
+    ['a', A],
+    ['b', B],
+  ] as const) {
+    const hasEnded = manifest.operators.some(({ operator, ended }) => operator === source && ended)
+    const isWhole = isFinal || !hasEnded || splits.every(isBefore)
+    truth.expect(isWhole, () => `${manifest.checkpoint} holds the end of ${source}, and not all of its records (C4)`)
+  }
   const { checkpoint } = manifest
   const entries = entriesIn(manifest, truth, { operator: 'seen', state: 'names' }).map(String)
   sameTexts(world, `entries of state in ${checkpoint}`, entries, ALL.filter(isBefore).map(nameOf))
@@ -132,9 +146,23 @@ function onCompleted(world: World, manifest: Manifest): void {
   sameTexts(world, `rules in ${checkpoint}`, rules, expected)
 }
 
-/** `isIn`: these records are there, and no others; left out: some are. */
-function check(world: World, see: (sink: string) => readonly unknown[], isIn?: (event: Event) => boolean): void {
+/** Are these the records before its positions? */
+function isBehind(manifest: Manifest): (event: Event) => boolean {
+  const positions = new Map([...positionsIn(manifest, 'a'), ...positionsIn(manifest, 'b')])
+  return ({ split, index }) => index < (positions.get(split) ?? 0)
+}
+
+interface Whole {
+  /** These records are there, and no others. */
+  readonly isIn: (event: Event) => boolean
+  /** So closing output may be there. */
+  readonly isEnd: boolean
+}
+
+/** `whole` left out: some are. */
+function check(world: World, see: (sink: string) => readonly unknown[], whole?: Whole): void {
   const { truth } = world
+  const isIn = whole?.isIn
   const once = (
     sink: string,
     seen: readonly string[],
@@ -167,9 +195,8 @@ function check(world: World, see: (sink: string) => readonly unknown[], isIn?: (
   )
   const ordered = see('in-order')
   const ends = ordered.filter((one) => one === THE_END).length
-  const isWhole = isIn !== undefined && ALL.every(isIn)
   truth.expect(ends <= 1, () => `the closing output is there ${ends} times (F24)`)
-  if (isIn !== undefined && !isWhole) truth.expect(ends === 0, () => 'the closing output is there before the end (F24)')
+  if (whole?.isEnd === false) truth.expect(ends === 0, () => 'the closing output is there before the end (F24)')
   const counted = ordered.filter((one) => one !== THE_END).map(String)
   once('in-order', counted, ALL, (one) => `${keyOf(one)},${one.index},${Math.floor(one.index / KEYS_PER_SPLIT) + 1}`)
   numbered(

@@ -47,7 +47,7 @@ export interface Strike {
 /** What people ask for, once a process has had so many effects. */
 export interface Ask {
   readonly effect: number
-  readonly what: 'stop' | 'cancel' | 'checkpoint'
+  readonly what: 'stop' | 'drain' | 'cancel' | 'checkpoint'
 }
 
 /** How often what goes wrong by chance: shares from 0 to 1, and times in milliseconds. */

@@ -29,7 +29,10 @@ export interface RunningOptions {
 export class Running {
   readonly process: SimulatedProcess
   readonly stop = new AbortController()
+  readonly drain = new AbortController()
   readonly cancel = new AbortController()
+  /** That it has started. */
+  readonly generations = new Set<number>()
   end: RunEnd | undefined
   error: unknown
   /** In-process restarts. */
@@ -62,6 +65,7 @@ export class Running {
     if (next === undefined || this.process.effects.length < next.effect) return
     this.#asks.shift()
     if (next.what === 'stop') return this.stop.abort(new Error('stopped by the plan'))
+    if (next.what === 'drain') return this.drain.abort(new Error('drained by the plan'))
     if (next.what === 'cancel') return this.cancel.abort(new Error('canceled by the plan'))
     void this.#requests.request('committed').then((outcome) => {
       this.answered += 1
@@ -108,13 +112,16 @@ export class Running {
               definitionFor: (worker) => this.#definitionFor(worker),
             }),
       stopSignal: this.stop.signal,
+      drainSignal: this.drain.signal,
       cancelSignal: this.cancel.signal,
       requests: this.#requests,
       // A timer more, and every seed is another life.
       progressEveryMs: 0,
       onEvent: (event) => {
         if (event.kind === 'restarting') this.restarts += 1
-        if (event.kind === 'running') world.truth.generations.set(process.number, event.generation)
+        if (event.kind !== 'running') return
+        world.truth.generations.set(process.number, event.generation)
+        this.generations.add(event.generation)
       },
     })
   }

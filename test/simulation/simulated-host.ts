@@ -37,6 +37,7 @@ const REPEATABLE: Readonly<Record<(ToTask | FromTask)['kind'], boolean>> = {
   'given-up': true,
   completed: true,
   end: true,
+  drain: true,
   settled: true,
   splits: false,
   retained: false,

@@ -42,6 +42,8 @@ export const POLICY = {
 export class World {
   readonly truth: Truth
   readonly services = new Map<string, Service>()
+  /** The job has finished because somebody asked for that, not because its input had ended. */
+  isDrained = false
   readonly #inputs = new Map<string, Input>()
   readonly #appearing: readonly number[]
 

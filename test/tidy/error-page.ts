@@ -14,6 +14,8 @@ const UNMET: Readonly<Record<string, string>> = {
   'the host is closed': 'reason of an abort',
   'another task could not be opened': 'reason of an abort: why the other one could not is what is told',
   'something has happened': 'wakes a task that waits',
+  'no split is wanted any more': 'reason of an abort',
+  'it is answered': 'reason of an abort',
   'stopped by <>': 'reason of an abort: the run ends as STOPPED',
   'an fsync at the same time failed': 'cause of a SLUICE_STORE_IN_DOUBT that says the rest',
   'the other side went away within a frame': 'cause of a SLUICE_WORKER_LOST',

@@ -147,6 +147,12 @@ tryMistakes('run.txt', {
   'an error in a timer': failing(
     ".map('late', (order) => { setTimeout(() => { throw new Error('too late') }); return order })",
   ),
+  'an error in a timer of a worker': failing(
+    ".map('late', (order) => { setTimeout(() => { throw new Error('too late') }); return order })",
+    '--workers',
+    '1',
+  ),
+  'a job that ends a worker': failing(".map('bye', () => process.exit(0))", '--workers', '1'),
   'a promise that nobody waits for': failing(
     ".map('late', (order) => { Promise.reject(new Error('no luck')); return order })",
   ),

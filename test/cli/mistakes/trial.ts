@@ -16,6 +16,7 @@ const NOBODY = process.getuid?.() === 0 ? { uid: 65_534 } : {}
 export class Trial implements Disposable {
   readonly place = new Workplace()
   readonly #said: string[] = []
+  readonly #permitted: string[] = []
 
   write(file: string, text: string): void {
     this.place.write(file, text)
@@ -31,7 +32,9 @@ export class Trial implements Disposable {
 
   /** `mode` for a file or directory here; '.' is the directory itself. */
   permit(path: string, mode: number): void {
-    chmodSync(join(this.place.directory, path), mode)
+    const changed = join(this.place.directory, path)
+    chmodSync(changed, mode)
+    this.#permitted.push(changed)
   }
 
   /** Takes all the room that is left on the disk of `path`. */
@@ -104,6 +107,8 @@ export class Trial implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    // Who is not root could not remove it otherwise.
+    for (const path of this.#permitted.toReversed()) chmodSync(path, 0o755)
     this.place[Symbol.dispose]()
   }
 }
