@@ -5,9 +5,9 @@
 import { KafkaClient } from '../../clients/kafka/client.ts'
 import { EARLIEST, LATEST } from '../../clients/kafka/wire/list-offsets.ts'
 import type { TopicMetadata } from '../../clients/kafka/wire/metadata.ts'
-import { RetryableError, TerminalError, type DiscoveredSplit, type SourceContext } from '../../engine/api/index.ts'
+import { TerminalError, type DiscoveredSplit, type SourceContext } from '../../engine/api/index.ts'
 import { offsetsAt, type OffsetQuestion } from './offsets.ts'
-import { persistently } from './patience.ts'
+import { pause, pauseMs } from './patience.ts'
 import type { KafkaSettings } from './settings.ts'
 import { splitId, type KafkaPosition, type KafkaSplit } from './split.ts'
 import { findTopics, whatBecameOf } from './topics.ts'
@@ -27,14 +27,7 @@ export async function discoverSplits(
   known: readonly KafkaSplit[],
 ): Promise<readonly Discovered[]> {
   await using client = await KafkaClient.open(settings.connect)
-  const topics = await persistently(async () => await soundTopics(client, settings, known), {
-    deadlineMs: CERTAIN_AFTER_MS,
-    signal,
-  }).catch((error: unknown) => {
-    // What was doubted has lasted.
-    if (error instanceof RetryableError && error.cause instanceof TerminalError) throw error.cause
-    throw error
-  })
+  const topics = await certainTopics(client, settings, { known, signal })
   const held = new Map(known.map((split) => [split.id, split]))
   const found = topics.flatMap(({ name, topicId, partitions }) =>
     partitions
@@ -54,34 +47,51 @@ export async function discoverSplits(
   })
 }
 
-/** @throws RetryableError caused by what is wrong with a topic, if it is true */
-async function soundTopics(
+interface Looking {
+  readonly known: readonly KafkaSplit[]
+  readonly signal: AbortSignal
+}
+
+/** @throws TerminalError for a topic that is missing or another one, once that has lasted */
+async function certainTopics(
   client: KafkaClient,
-  { topics }: KafkaSettings<unknown>,
-  known: readonly KafkaSplit[],
+  settings: KafkaSettings<unknown>,
+  { known, signal }: Looking,
 ): Promise<readonly TopicMetadata[]> {
-  const found = await findTopics(client, topics)
-  const byName = new Map(found.map((topic) => [topic.name, topic]))
-  const missing = topics instanceof RegExp ? [] : topics.filter((name) => !byName.has(name))
-  // One that was read before is the readers' to judge: it may have been read to its end.
-  const [first] = missing.filter((name) => known.every(({ topic }) => topic !== name))
-  if (first !== undefined) throw doubted(topicMissing(first))
-  for (const split of known) {
-    const topic = byName.get(split.topic)
-    const wrong = topic === undefined ? undefined : whatBecameOf(split, topic)
-    if (wrong !== undefined) throw doubted(wrong)
+  const deadline = performance.now() + CERTAIN_AFTER_MS
+  for (let failures = 1; ; failures += 1) {
+    const { topics, wrong } = await lookForTopics(client, settings, known)
+    if (wrong === undefined) return topics
+    if (performance.now() > deadline || !(await pause(pauseMs(failures), signal))) throw wrong
   }
-  return found
+}
+
+interface Looked {
+  readonly topics: readonly TopicMetadata[]
+  readonly wrong: TerminalError | undefined
+}
+
+async function lookForTopics(
+  client: KafkaClient,
+  settings: KafkaSettings<unknown>,
+  known: readonly KafkaSplit[],
+): Promise<Looked> {
+  const topics = await findTopics(client, settings.topics)
+  const byName = new Map(topics.map((topic) => [topic.name, topic]))
+  const listed = settings.topics instanceof RegExp ? [] : settings.topics
+  // One that was read before is the readers' to judge: it may have been read to its end.
+  const missing = listed.find((name) => !byName.has(name) && known.every(({ topic }) => topic !== name))
+  const changed = known.flatMap((split) => {
+    const topic = byName.get(split.topic)
+    return (topic === undefined ? undefined : whatBecameOf(split, topic)) ?? []
+  })
+  return { topics, wrong: missing === undefined ? changed[0] : topicMissing(missing) }
 }
 
 export function topicMissing(name: string): TerminalError {
   return new TerminalError(`Kafka has no topic ${name}: create it, or check topics of the Kafka source`, {
     code: 'SLUICE_KAFKA_TOPIC_MISSING',
   })
-}
-
-function doubted(cause: TerminalError): RetryableError {
-  return new RetryableError(cause.message, { cause })
 }
 
 interface Starting {

@@ -198,7 +198,8 @@ export class RecordSlices<T> {
     const offset = columns.offsetAt(at)
     if (error instanceof SluiceError && !(error instanceof TerminalError)) throw error
     if (error instanceof TerminalError) {
-      throw new TerminalError(`${id}, offset ${offset}: ${error.message}`, { cause: error })
+      const place = `${id}, offset ${offset}`
+      throw new TerminalError(`${place}: ${error.message}`, { cause: error })
     }
     const [key, value] = [columns.keyAt(at), columns.valueAt(at)]
     const bad = { topic, partition, offset, timestamp: columns.timestampAt(at), key, value, error: messageOf(error) }
@@ -213,6 +214,7 @@ function named<R>({ split, position }: AssignedPartition, run: () => R): R {
     return run()
   } catch (error) {
     if (!(error instanceof TerminalError)) throw error
-    throw new TerminalError(`${split.id}, behind offset ${position.offset}: ${error.message}`, { cause: error })
+    const place = `${split.id}, behind offset ${position.offset}`
+    throw new TerminalError(`${place}: ${error.message}`, { cause: error })
   }
 }

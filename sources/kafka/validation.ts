@@ -33,7 +33,8 @@ export async function validateSource(
     }
   } catch (error) {
     if (error instanceof TerminalError) {
-      throw new TerminalError(`source "${operator}": ${error.message}`, { cause: error })
+      const source = `source "${operator}"`
+      throw new TerminalError(`${source}: ${error.message}`, { cause: error })
     }
     if (!(error instanceof RetryableError)) throw error
     throw new TerminalError(
