@@ -122,7 +122,7 @@ async function bySource(address: string, topic: string, count: number): Promise<
 }
 
 async function byKafkajs(address: string, topic: string, count: number): Promise<Side> {
-  const kafka = new Kafka({ brokers: [address], logLevel: logLevel.INFO })
+  const kafka = new Kafka({ brokers: [address], logLevel: logLevel.NOTHING })
   const consumer = kafka.consumer({
     groupId: `bench-${topic}-${process.hrtime.bigint()}`,
     maxBytesPerPartition: PARTITION_BYTES,
