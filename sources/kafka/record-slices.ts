@@ -40,6 +40,8 @@ export type KafkaPolled<T> = Polled<T, KafkaSplit, KafkaPosition>
 /** Of the bytes of records, decompressed. */
 const SLICE_BYTES = 256 * 1024
 const NO_KAFKA_TIMESTAMP = -1
+/** So many times its batch a view may keep alive. */
+const MOST_KEPT = 5
 
 interface Opened {
   readonly partition: AssignedPartition
@@ -119,8 +121,9 @@ export class RecordSlices<T> {
     this.#batch = batch
     const columns = this.#columns
     named(opened.partition, () => columns.fill(batch))
-    // What keeps a view would keep the whole answer of the broker.
-    if (this.#keepsBytes && batch.compression === 'none') columns.bytes = Buffer.from(columns.bytes)
+    const { bytes } = columns
+    // A view that is kept would keep the whole answer of the broker; a fair part of it is not worth a copy.
+    if (this.#keepsBytes && bytes.length * MOST_KEPT < bytes.buffer.byteLength) columns.bytes = Buffer.from(bytes)
     const { offset } = opened.partition.position
     // A fetch may begin in the middle of a batch.
     for (this.#at = 0; this.#at < columns.count && columns.offsetAt(this.#at) < offset;) this.#at += 1
