@@ -267,6 +267,13 @@ test(
       code: 'SLUICE_KAFKA_LOG_TRUNCATED',
       message: expect.stringContaining('its log is another one from offset 5'),
     })
+    // An epoch that the log never had.
+    held.set(mine.split.id, { ...mine, position: { offset: 5, leaderEpoch: 9_999 } })
+    await using foreign = await TopicReading.open(sourceOf(topic), held)
+    await expect(foreign.until()).rejects.toMatchObject({
+      code: 'SLUICE_KAFKA_LOG_TRUNCATED',
+      message: expect.stringContaining('its log has no such epoch'),
+    })
     held.set(mine.split.id, { ...mine, position: { offset: 5, leaderEpoch } })
     await using sound = await TopicReading.open(sourceOf(topic), held)
     await sound.until(() => sound.values.length >= 10)
