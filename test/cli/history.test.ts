@@ -153,9 +153,9 @@ test('a checkpoint that is not there is refused, and those that are there are na
 
 test('a rollback delivers first what the old lineage had completed', async () => {
   using place = new History()
-  const before = await place.runUntil(3, 'SIGKILL', '--set', 'commit=never')
-  // The first one holds positions only.
-  expect(before.committedThrough).toBeLessThan(2)
+  const before = await place.runUntil(4, 'SIGKILL', '--set', 'commit=never')
+  // The first one holds positions only; on a slow machine so does the second.
+  expect(before.committedThrough).toBeLessThan(before.lastCompleted.checkpoint)
   expect(place.lines(before.lineage)).toEqual([])
   const flags = ['--set', 'commit=at-once', '--restore', 'none', '--accept-duplicates']
   expect((await place.sluice('run', JOB, ...FAST, ...flags)).code).toBe(0)
