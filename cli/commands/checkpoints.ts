@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import type { CopyFlags } from '../checkpoints/copy.ts'
 import type { CheckpointFlags } from '../checkpoints/subject.ts'
 import type { VerifyFlags } from '../checkpoints/verify.ts'
-import type { AskFlags } from '../control/ask-command.ts'
+import type { TriggerFlags } from '../checkpoints/trigger.ts'
 import { ASK_EXIT_CODES, STORE_OPTION, TIMEOUT_OPTION, type Declare } from './declaration.ts'
 
 const EXAMPLES = `
@@ -11,7 +11,7 @@ Examples:
   sluice checkpoints list job.ts
   sluice checkpoints show orders 41
   sluice checkpoints verify orders --all
-  sluice checkpoints trigger orders
+  sluice checkpoints trigger orders --savepoint backup/now
   sluice checkpoints copy orders --to backup/before-the-edit
   sluice run job.ts --restore backup/before-the-edit --accept-duplicates`
 
@@ -19,8 +19,9 @@ const TRIGGER_HELP = `
 Waits until the checkpoint is complete and all of it is committed: what the job
 has read until now is visible then.
 
-Example:
-  sluice checkpoints trigger orders`
+Examples:
+  sluice checkpoints trigger orders
+  sluice checkpoints trigger orders --savepoint backup/before-the-edit`
 
 const JOB = ['<job>', 'the id of the job, or its job file'] as const
 const JOB_OR_PLACE = ['<job>', 'the id of the job, its job file, or the place of a savepoint (with a /)'] as const
@@ -39,8 +40,9 @@ export const declareCheckpoints: Declare = (program, end) => {
     .argument(...JOB)
     .option(...STORE_OPTION)
     .option(...TIMEOUT_OPTION)
+    .option('--savepoint <place>', 'copy it to a place of its own then, for `run --restore <place>`')
     .option('--json', 'the outcome as JSON')
-    .action(async (job: string, flags: AskFlags) =>
+    .action(async (job: string, flags: TriggerFlags) =>
       end(await (await import('../checkpoints/trigger.ts')).trigger(job, flags)),
     )
   group

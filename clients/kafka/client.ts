@@ -194,16 +194,7 @@ export class KafkaClient implements AsyncDisposable {
     if (known !== undefined) return known
     const answer = await this.ask(FIND_COORDINATOR, { kind: 'any' }, { kind, keys: [key] })
     const [found] = answer.coordinators
-    if (found === undefined || found.errorCode !== 0) {
-      const why = found === undefined ? 'an empty answer' : describeCode(found.errorCode)
-      const message = `Kafka finds no coordinator of the ${kind} "${key}": ${why}`
-      if (found !== undefined && nextStep(found.errorCode) === 'fatal') {
-        throw new TerminalError(`${message}. Look at the rights of the user in the Kafka configuration`, {
-          code: 'SLUICE_KAFKA_NOT_ALLOWED',
-        })
-      }
-      throw new RetryableError(message, { code: 'SLUICE_KAFKA_UNREACHABLE' })
-    }
+    if (found === undefined || found.errorCode !== 0) throw coordinatorNotFound(name, found?.errorCode)
     this.#addresses.set(found.nodeId, { host: found.host, port: found.port })
     this.#coordinators.set(name, found.nodeId)
     return found.nodeId
@@ -212,6 +203,17 @@ export class KafkaClient implements AsyncDisposable {
   #forgetCoordinator(target: Target): void {
     if (target.kind === 'coordinator') this.#coordinators.delete(`${target.of} ${target.key}`)
   }
+}
+
+function coordinatorNotFound(name: string, errorCode: number | undefined): Error {
+  const why = errorCode === undefined ? 'an empty answer' : describeCode(errorCode)
+  if (errorCode !== undefined && nextStep(errorCode) === 'fatal') {
+    return new TerminalError(
+      `Kafka does not tell the coordinator of ${name}: ${why}. Look at the rights of the user in the Kafka configuration`,
+      { code: 'SLUICE_KAFKA_NOT_ALLOWED' },
+    )
+  }
+  return new RetryableError(`Kafka finds no coordinator of ${name}: ${why}`, { code: 'SLUICE_KAFKA_UNREACHABLE' })
 }
 
 /** `refresh-metadata` is for the caller: only it knows what leads what. */

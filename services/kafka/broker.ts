@@ -205,7 +205,6 @@ export class KafkaBroker implements AsyncDisposable {
     const shown = telling.length > 0 ? telling : lines.slice(-LOG_TAIL_LINES)
     return new TerminalError(
       `the Kafka broker in ${this.directory} did not start: ${what}. Its log (${this.logPath}) says:\n${shown.join('\n')}`,
-      { code: 'SLUICE_SERVICE_NOT_STARTED' },
     )
   }
 

@@ -77,7 +77,6 @@ function findJava(): Java {
   throw new TerminalError(
     `Kafka needs Java ${OLDEST_JAVA} or newer, and ${found}. Install a Java runtime (Debian, Ubuntu: ` +
       `apt-get install openjdk-17-jre-headless; macOS: brew install openjdk@17) and put it in PATH, or set JAVA_HOME`,
-    { code: 'SLUICE_SERVICE_JAVA_MISSING' },
   )
 }
 
@@ -92,7 +91,6 @@ async function download(jars: string, version: string, say: (line: string) => vo
     throw new TerminalError(
       `Kafka ${version} is fetched once, by Maven, and there is no mvn in PATH. Install it (Debian, Ubuntu: ` +
         `apt-get install maven; macOS: brew install maven)`,
-      { code: 'SLUICE_SERVICE_MAVEN_MISSING' },
     )
   }
   say(`fetching Kafka ${version} by Maven, once (55 MB)`)
@@ -105,7 +103,6 @@ async function download(jars: string, version: string, say: (line: string) => vo
       throw new TerminalError(
         `Maven could not fetch Kafka ${version} (exit code ${code}). It needs Maven Central, or a mirror of it in ` +
           `settings.xml:\n${output.slice(-2_000)}`,
-        { code: 'SLUICE_SERVICE_DOWNLOAD_FAILED' },
       )
     }
     renameSync(unfinished, jars)

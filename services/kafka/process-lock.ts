@@ -13,12 +13,8 @@ export async function withProcessLock<T>(path: string, timeoutMs: number, work: 
   while (!take(path)) {
     dropStale(path)
     if (Date.now() > deadline) {
-      throw new TerminalError(
-        `process ${holderOf(path) ?? '?'} has held ${path} for ${timeoutMs} ms: end it, or remove the file`,
-        {
-          code: 'SLUICE_SERVICE_LOCKED',
-        },
-      )
+      const holder = holderOf(path) ?? '?'
+      throw new TerminalError(`process ${holder} has held ${path} for ${timeoutMs} ms: end it, or remove the file`)
     }
     await sleep(LOOK_AGAIN_MS)
   }

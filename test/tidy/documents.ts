@@ -111,7 +111,7 @@ function tryCommand(command: string, directory: string): Outcome {
   return { problems: status === 0 ? [] : [`${command} ended with ${status}: ${stdout}${stderr}`], printed: stdout }
 }
 
-/** An npm script is there, and the example or benchmark that it takes. */
+/** An npm script is there, and the example, benchmark or service that it takes. */
 function tryScript(command: string): readonly string[] {
   const [, script, args = ''] = /^npm (?:run )?([a-z:]+)(?: -- (.*))?$/.exec(command) ?? []
   if (script === undefined) return [`${command}: there is no such script`]
@@ -124,9 +124,8 @@ function tryScript(command: string): readonly string[] {
   const [name] = args.split(' ')
   if (program === undefined || name === undefined || name === '' || name.startsWith('<')) return []
   const folder = dirname(program)
-  const isThere = [`${folder}/${name}.ts`, `${folder}/${name}/main.ts`, `${folder}/${name}/command.ts`].some((file) =>
-    existsSync(join(ROOT, file)),
-  )
+  const files = [`${name}.ts`, `${name}/main.ts`, `${name}/command.ts`]
+  const isThere = files.some((file) => existsSync(join(ROOT, folder, file)))
   return isThere ? [] : [`${command}: there is no ${folder} ${name}`]
 }
 

@@ -17,9 +17,12 @@ afterAll(() => place[Symbol.dispose]())
 /** From the death of the leader to the first checkpoint of the next one; a start of a process is not in it. */
 const TAKEOVER_MS = 15_000
 
-async function standingBy(arena: AskedArena, options: StartOptions = {}): Promise<Run> {
+/** The leader is stopped meanwhile: however long it takes, it neither ends nor fails before somebody stands by. */
+async function standingBy(arena: AskedArena, leader: Run, options: StartOptions = {}): Promise<Run> {
+  leader.child.kill('SIGSTOP')
   const run = arena.start({ isTraced: false, flags: ['--standby'], ...options })
-  await until(() => run.events('standing-by').length > 0, 'it to stand by')
+  await until(() => run.events('standing-by').length > 0, 'it to stand by', 60_000)
+  leader.child.kill('SIGCONT')
   return run
 }
 
@@ -28,7 +31,8 @@ describe.concurrent('a standby', () => {
   test('takes over from a leader that is killed; of two one does, and the other goes on standing by', async () => {
     using arena = new AskedArena()
     const leader = await arena.running()
-    const both = [await standingBy(arena, { settings: STEADY }), await standingBy(arena, { settings: STEADY })]
+    const settings = { ...STEADY, INTERVAL_MS: 100 }
+    const both = [await standingBy(arena, leader, { settings }), await standingBy(arena, leader, { settings })]
     expect(both.map((run) => run.events('standing-by'))).toEqual(
       both.map(() => [
         expect.objectContaining({ leader: expect.objectContaining({ generation: 1, pid: leader.child.pid }) }),
@@ -57,7 +61,7 @@ describe.concurrent('a standby', () => {
   ] as const)('ends with 0 when the job is %s', async (_, verb, state) => {
     using arena = new AskedArena()
     const leader = await arena.running()
-    const standby = await standingBy(arena)
+    const standby = await standingBy(arena, leader)
     expect(await arena.hear('socket', ...verb)).toMatchObject({ state, exitCode: 0 })
     await leader.expectCode(0)
     await standby.expectCode(0)
@@ -69,7 +73,7 @@ describe.concurrent('a standby', () => {
     using arena = new AskedArena()
     const settings = { BATCH: 2, POISON: 60, RESTARTS: 0 }
     const leader = await arena.running({ settings }, 1)
-    const standby = await standingBy(arena, { settings })
+    const standby = await standingBy(arena, leader, { settings })
     await leader.expectCode(1)
     await standby.expectCode(1)
     expect(standby.events('ended')).toEqual([
@@ -80,8 +84,8 @@ describe.concurrent('a standby', () => {
   test('does not take over from a leader that is stopped and may wake up; a signal ends it at once', async () => {
     using arena = new AskedArena()
     const leader = await arena.running()
+    const standby = await standingBy(arena, leader)
     leader.child.kill('SIGSTOP')
-    const standby = await standingBy(arena)
     // Longer than it would watch a log that it knows nothing else of.
     const before = performance.now()
     await until(() => performance.now() - before > 4_000, 'a while')
