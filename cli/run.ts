@@ -47,7 +47,7 @@ export async function run(jobFile: string, flags: RunFlags): Promise<number> {
     reporter.ended(end)
     return codeOf(end, signals.code)
   } catch (error) {
-    if (signals.code !== undefined && error === control.signals.stopSignal.reason) return signals.code
+    if (signals.code !== undefined && error === control.stopSignal.reason) return signals.code
     const code = exitCodeOf(error)
     reporter.refused(error, code)
     return code
@@ -99,13 +99,12 @@ async function runFile(jobFile: string, flags: RunFlags, { reporter, control }: 
       },
     })
   if (flags.standby !== true) return await control.through(lead())
-  const { stopSignal } = control.signals
   const onLeader = (newest: LogEntry): void => reporter.standingBy(newest)
   const standing = {
     job,
     store,
     runtime,
-    signal: stopSignal,
+    signal: control.stopSignal,
     isHolderAlive: alive,
     onLeader,
     lead,
