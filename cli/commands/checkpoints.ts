@@ -16,7 +16,8 @@ Examples:
   sluice run job.ts --restore backup/before-the-edit --accept-duplicates`
 
 const TRIGGER_HELP = `
-Waits until the checkpoint is complete and all of it is committed: what the job has read until now is visible then.
+Waits until the checkpoint is complete and all of it is committed: what the job
+has read until now is visible then.
 
 Examples:
   sluice checkpoints trigger orders
@@ -39,7 +40,7 @@ export const declareCheckpoints: Declare = (program, end) => {
     .argument(...JOB)
     .option(...STORE_OPTION)
     .option(...TIMEOUT_OPTION)
-    .option('--savepoint <uri>', 'copy it to a place of its own then, for `run --restore <place>`')
+    .option('--savepoint <place>', 'copy it to a place of its own then, for `run --restore <place>`')
     .option('--json', 'the outcome as JSON')
     .action(async (job: string, flags: TriggerFlags) =>
       end(await (await import('../checkpoints/trigger.ts')).trigger(job, flags)),
@@ -49,8 +50,8 @@ export const declareCheckpoints: Declare = (program, end) => {
     .description('copy a committed checkpoint to a place of its own (a savepoint), for `run --restore <place>`')
     .argument(...JOB)
     .option(...STORE_OPTION)
-    .requiredOption('--to <uri>', 'where to: a directory or a store URI that holds no savepoint yet')
-    .option('--checkpoint <number>', 'which one; left out: the newest that is committed')
+    .requiredOption('--to <place>', 'where to: a directory or a store URI that holds no savepoint yet')
+    .option('--checkpoint <n>', 'which one; left out: the newest that is committed')
     .option('--json', 'as JSON')
     .action(async (job: string, flags: CopyFlags) => (await import('../checkpoints/copy.ts')).copy(job, flags))
 }

@@ -140,6 +140,11 @@ export class Sender {
       if (broker.underWay >= (this.#isWarm(broker) ? MOST_UNDER_WAY : 1)) return
       const parts = this.#take(session, left)
       void this.#request(nodeId, session, parts)
+      if (this.#options.compression !== 'none') {
+        // Compressing takes long: others have their turn between two requests (T3).
+        setImmediate(() => this.wake())
+        return
+      }
       left = left.filter((queue) => queue.isSendable)
     }
   }

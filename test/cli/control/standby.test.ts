@@ -4,6 +4,9 @@ import { memoryStore } from '../../../checkpoint-store/memory.ts'
 import { FencedError, type Runtime } from '../../../engine/api/index.ts'
 import { encodeLogEntry, logKey, type LogEntry } from '../../../engine/checkpoint/log-entry.ts'
 import type { RunEnd } from '../../../engine/coordinator/run-job.ts'
+import { nodeRuntime } from '../../../engine/host/node-runtime.ts'
+import { Control } from '../../../cli/control/control.ts'
+import { encodeMessage, mailboxOf } from '../../../cli/control/protocol.ts'
 import { standBy } from '../../../cli/standby.ts'
 import { sampleEntry } from '../../checkpoint/samples.ts'
 import type { StartOptions } from '../../kills/harness.ts'
@@ -99,7 +102,13 @@ describe.concurrent('a standby', () => {
 
   test('where nobody leads it runs at once; together with what a person decides about the job it is refused', async () => {
     using arena = new AskedArena()
-    for (const flags of [['--take-over'], ['--restore', 'none'], ['--restore', '3'], ['--accept-loss', '3']]) {
+    for (const flags of [
+      ['--take-over'],
+      ['--restore', 'none'],
+      ['--restore', '3'],
+      ['--accept-loss', '3'],
+      ['--drop', 'totals'],
+    ]) {
       const refused = await arena.run(2, { isTraced: false, flags: ['--standby', ...flags] })
       expect(refused.events('refused')).toMatchObject([{ code: 'SLUICE_USAGE' }])
     }
@@ -187,6 +196,18 @@ describe('a standby on another host', () => {
     expect(other.led.at(-1)).toBe('9 another')
   })
 
+  test('does not start a job again that was ended while it tried to lead', async () => {
+    const other = new OtherHost()
+    let tries = 0
+    const lead = async (): Promise<RunEnd> => {
+      tries += 1
+      if (tries > 1) throw new Error('the job was stopped, and it starts it again')
+      await other.append({ kind: 'ended', end: { state: 'STOPPED' } })
+      throw new FencedError('it is run by another one')
+    }
+    expect(await other.standBy(lead)).toEqual({ state: 'STOPPED' })
+  })
+
   test('hears an ending that another start has followed already', async () => {
     const other = new OtherHost()
     other.atMs = async (nowMs) => {
@@ -197,3 +218,25 @@ describe('a standby on another host', () => {
     expect(await other.standBy(() => Promise.reject(new Error('it must not lead')))).toEqual({ state: 'STOPPED' })
   })
 })
+
+test.each(['stop', 'drain', 'cancel'] as const)(
+  'a %s asked of a run that was fenced does not end the next run of that process',
+  async (verb) => {
+    const store = memoryStore()
+    const { job, generation, holder: sample } = sampleEntry({ seq: 1, kind: 'started' })
+    const holder = { ...sample, socket: `sluice-${'0'.repeat(32)}` }
+    await using control = new Control()
+    const heard = Promise.withResolvers<void>()
+    await control.open({ job, store, runtime: nodeRuntime(), holder, way: 'store', onAsked: () => heard.resolve() })
+    const asked = control.begin()
+    const request = encodeMessage({ job, verb, generation })
+    await store.create(mailboxOf(job, holder)?.requestKey(1) ?? '', Buffer.from(request))
+    await heard.promise
+    const isAborted = (signals: typeof asked): readonly boolean[] =>
+      [signals.stopSignal, signals.drainSignal, signals.cancelSignal].map((signal) => signal.aborted)
+    expect(isAborted(asked)).toContain(true)
+    expect(isAborted(control.begin())).toEqual([false, false, false])
+    control.stop(new Error('SIGTERM'))
+    expect(isAborted(control.begin())).toEqual([true, false, false])
+  },
+)
