@@ -27,6 +27,8 @@ export interface PersistOptions<A> extends AskOptions {
   readonly errorCodeOf: (answer: A) => number
   /** Then the last answer is given as it is, or the last error thrown. */
   readonly deadlineMs: number
+  /** False: without an answer it is not asked again, as the first request may still arrive and do harm then (default true). */
+  readonly isRepeatable?: boolean
   readonly signal?: AbortSignal
 }
 
@@ -103,8 +105,9 @@ export class KafkaClient implements AsyncDisposable {
         if (isLast || !isAskedAgain(next)) return answer
         if (next === 'refresh-coordinator') this.#forgetCoordinator(target)
       } catch (error) {
-        if (isLast || !(error instanceof RetryableError)) throw error
+        if (!(error instanceof RetryableError)) throw error
         this.#forgetCoordinator(target)
+        if (isLast || options.isRepeatable === false) throw error
       }
       await sleep(pauseMs, undefined, { ...(options.signal && { signal: options.signal }) })
     }

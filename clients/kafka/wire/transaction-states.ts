@@ -73,6 +73,8 @@ export interface ListTransactionsRequest {
   /** Empty: all. */
   readonly states: readonly TransactionState[]
   readonly producerIds: readonly number[]
+  /** Of whole ids, in the syntax of RE2; brokers before 4.1 do not know it, and list all. Left out: all. */
+  readonly idPattern?: string
 }
 
 export interface ListedTransaction {
@@ -92,12 +94,12 @@ export const LIST_TRANSACTIONS: Api<ListTransactionsRequest, ListTransactionsRes
   key: 66,
   minVersion: 0,
   maxVersion: 2,
-  encode(writer, { states, producerIds }, version) {
+  encode(writer, { states, producerIds, idPattern }, version) {
     writer.array(states, (state) => writer.string(state))
     writer.array(producerIds, (id) => writer.int64(id))
-    // However long they run, whatever they are called.
+    // However long they run.
     if (version >= 1) writer.int64(-1)
-    if (version >= 2) writer.nullableString(null)
+    if (version >= 2) writer.nullableString(idPattern ?? null)
     writer.noTaggedFields()
   },
   decode(reader) {
