@@ -1,10 +1,11 @@
 /**
- * `npm run bench -- kafka [--only=codec|produce] [--quick]`: ours against kafkajs in the same process. Records in memory (codec): records a
- * second of CPU time of the main thread, so that a busy machine does not count. To a real broker (produce): by the wall clock and by CPU time.
- * The last line is JSON, with ratios.
+ * `npm run bench -- kafka [--only=codec|produce|fetch] [--quick]`: ours against kafkajs in the same process. Records in memory (codec):
+ * records a second of CPU time of the main thread, so that a busy machine does not count. To and from a real broker (produce, fetch): by the
+ * wall clock and by CPU time. The last line is JSON, with ratios.
  */
 import { rounded } from './core/figures.ts'
 import { codecFigures, type CodecFigures } from './kafka/codec.ts'
+import { fetchFigures, type FetchFigures } from './kafka/fetch.ts'
 import { produceFigures, type ProduceFigures } from './kafka/produce.ts'
 
 const isQuick = process.argv.includes('--quick')
@@ -12,7 +13,7 @@ const only = process.argv.find((one) => one.startsWith('--only='))?.slice('--onl
 const ROUNDS = isQuick ? 3 : 9
 
 const ratios: Record<string, number> = {}
-const details: Record<string, CodecFigures | ProduceFigures> = {}
+const details: Record<string, CodecFigures | FetchFigures | ProduceFigures> = {}
 if (only === undefined || only === 'codec') {
   for (const recordBytes of [100, 1_000]) {
     const figures = await codecFigures(recordBytes, ROUNDS)
@@ -29,6 +30,14 @@ if (only === undefined || only === 'produce') {
     ratios[`produce${name}`] = figures.wallRatio
     ratios[`produceCpu${name}`] = figures.cpuRatio
     console.error(`produce ${name}`, JSON.stringify(figures))
+  }
+}
+if (only === undefined || only === 'fetch') {
+  for (const [name, figures] of Object.entries(await fetchFigures(isQuick))) {
+    details[`fetch${name}`] = figures
+    ratios[`fetch${name}`] = figures.wallRatio
+    ratios[`fetchCpu${name}`] = figures.cpuRatio
+    console.error(`fetch ${name}`, JSON.stringify(figures))
   }
 }
 console.log(JSON.stringify({ bench: 'kafka', ratios, verified: true, quick: isQuick, ...details }))

@@ -46,6 +46,8 @@ const DEFAULTS = {
   'share.coordinator.state.topic.num.partitions': '1',
   'share.coordinator.state.topic.replication.factor': '1',
   'share.coordinator.state.topic.min.isr': '1',
+  // Records are written with whatever time; by default those of the year before are gone half a minute after the broker began.
+  'log.retention.ms': '-1',
   // Who needs a topic creates it.
   'auto.create.topics.enable': 'false',
   'group.initial.rebalance.delay.ms': '0',

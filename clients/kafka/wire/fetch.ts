@@ -7,6 +7,11 @@ export interface FetchPartition {
   readonly offset: number
   /** -1: unknown. Known, it lets the broker notice that the log was truncated, or that it leads no longer. */
   readonly leaderEpoch: number
+  /**
+   * Of the record before `offset`; left out: unknown. With it the broker looks whether its log still holds what was read, and answers with
+   * `divergesAt` where it does not.
+   */
+  readonly lastEpoch?: number
   readonly maxBytes: number
 }
 
@@ -35,6 +40,8 @@ export interface FetchedPartition {
   readonly abortedTransactions: readonly AbortedTransaction[]
   /** -1: the leader; else a replica that is nearer and to be asked from now on. */
   readonly preferredReadReplica: number
+  /** The log holds another history than what was read: the same only up to here. */
+  readonly divergesAt?: { readonly leaderEpoch: number; readonly offset: number }
   /** Batches, the last one possibly cut off; a view into the answer. */
   readonly records: Buffer
 }
@@ -51,6 +58,7 @@ export interface FetchResponse extends Throttled {
 
 /** From this version on topics are named by id. */
 export const FETCH_BY_TOPIC_ID = 13
+const DIVERGING_EPOCH = 0
 const NO_RECORDS = Buffer.alloc(0)
 
 export const FETCH: Api<FetchRequest, FetchResponse> = {
@@ -71,12 +79,12 @@ export const FETCH: Api<FetchRequest, FetchResponse> = {
     writer.array(request.topics, ({ name, topicId, partitions }) => {
       if (version < FETCH_BY_TOPIC_ID) writer.string(name)
       else writer.uuid(topicId)
-      writer.array(partitions, ({ partition, leaderEpoch, offset, maxBytes }) => {
+      writer.array(partitions, ({ partition, leaderEpoch, offset, lastEpoch, maxBytes }) => {
         writer.int32(partition)
         writer.int32(leaderEpoch)
         writer.int64(offset)
-        // The epoch of the last record read, and the log's start: what only replicas know.
-        writer.int32(-1)
+        writer.int32(lastEpoch ?? -1)
+        // The log's start: what only replicas know.
         writer.int64(-1)
         writer.int32(maxBytes)
         writer.noTaggedFields()
@@ -109,8 +117,17 @@ export const FETCH: Api<FetchRequest, FetchResponse> = {
         })
         const preferredReadReplica = reader.int32()
         const records = reader.nullableBytes() ?? NO_RECORDS
-        reader.taggedFields()
-        return { ...head, abortedTransactions, preferredReadReplica, records }
+        let divergesAt: FetchedPartition['divergesAt']
+        reader.taggedFields((tag, field) => {
+          if (tag === DIVERGING_EPOCH) divergesAt = { leaderEpoch: field.int32(), offset: field.int64() }
+        })
+        return {
+          ...head,
+          abortedTransactions,
+          preferredReadReplica,
+          records,
+          ...(divergesAt === undefined ? {} : { divergesAt }),
+        }
       })
       reader.taggedFields()
       return { name, topicId, partitions }

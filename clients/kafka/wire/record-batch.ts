@@ -68,6 +68,20 @@ export function readBatches(bytes: Buffer, options: ReadBatchesOptions = {}): re
   return batches
 }
 
+/** Where reading goes on behind the whole batches in `bytes`, and the leader epoch of the last of them; undefined: there is none. */
+export function endOfBatches(bytes: Buffer): { readonly offset: number; readonly leaderEpoch: number } | undefined {
+  let last = -1
+  for (let at = 0; bytes.length - at >= BATCH_HEADER_BYTES;) {
+    const sizeBytes = LOG_OVERHEAD_BYTES + bytes.readInt32BE(at + 8)
+    if (sizeBytes < BATCH_HEADER_BYTES) throw malformed(`a batch of ${sizeBytes} bytes at offset ${int64At(bytes, at)}`)
+    if (sizeBytes > bytes.length - at) break
+    last = at
+    at += sizeBytes
+  }
+  if (last < 0) return undefined
+  return { offset: int64At(bytes, last) + bytes.readInt32BE(last + 23) + 1, leaderEpoch: bytes.readInt32BE(last + 12) }
+}
+
 function readBatch(bytes: Buffer, baseOffset: number, checksCrc: boolean): RecordBatch {
   const magic = bytes.readInt8(16)
   if (magic !== MAGIC) throw malformed(`a batch of format ${magic} at offset ${baseOffset}, not of ${MAGIC}`)
