@@ -10,7 +10,7 @@ import type { JobDefinition } from '../engine/graph/define-job.ts'
 import { nodeRuntime } from '../engine/host/node-runtime.ts'
 import { parseSettings } from './arguments.ts'
 import { checked, fail, ok, type Finding } from './doctor/finding.ts'
-import { definitionFindings, logFindings } from './doctor/job.ts'
+import { definitionFindings, logFindings, unknownFinding, type NamedBy } from './doctor/job.ts'
 import { machineFindings } from './doctor/machine.ts'
 import { placeFindings } from './doctor/place.ts'
 import { directoryOf, storeFindings } from './doctor/store.ts'
@@ -34,7 +34,8 @@ export async function doctor(job: string | undefined, flags: DoctorFlags): Promi
   const loaded = file === undefined ? undefined : await loadedJob(file)
   findings.push(...(loaded?.findings ?? []))
   const definition = loaded?.definition
-  const looked = await storeAndLog(flags.store, file === undefined ? job : definition?.id, runtime)
+  const named = file === undefined ? 'id' : 'file'
+  const looked = await storeAndLog(flags.store, named === 'id' ? job : definition?.id, { runtime, named })
   findings.push(...looked.findings)
   if (definition !== undefined) {
     const around = { runtime, newest: looked.newest, settings }
@@ -64,11 +65,17 @@ interface Looked {
   readonly newest?: LogEntry
 }
 
-async function storeAndLog(uri: string, job: string | undefined, runtime: Runtime): Promise<Looked> {
+interface Looking {
+  readonly runtime: Runtime
+  readonly named: NamedBy
+}
+
+async function storeAndLog(uri: string, job: string | undefined, looking: Looking): Promise<Looked> {
   const path = pathOf(uri)
   // Where there is none it is not made for the sake of a look.
   if (path !== undefined && !existsSync(path)) {
-    return { findings: await checked('store', () => placeFindings('store', path, { isShared: false })) }
+    const place = await checked('store', () => placeFindings('store', path, { isShared: false }))
+    return { findings: job === undefined ? place : [...place, unknownFinding(job, path, looking.named)] }
   }
   let store: CheckpointStore
   try {
@@ -84,14 +91,16 @@ async function storeAndLog(uri: string, job: string | undefined, runtime: Runtim
   let newest: LogEntry | undefined
   if (job !== undefined) {
     const ofJob = async (): Promise<readonly Finding[]> => {
-      const looked = await logFindings(store, job, runtime)
+      const looked = await logFindings(store, job, looking)
       newest = looked.newest
       return looked.findings
     }
     findings.push(...(await checked('log', ofJob)))
   }
   findings.push(
-    ...(await checked('store probe', () => storeFindings(store, newest === undefined ? undefined : job, runtime))),
+    ...(await checked('store probe', () =>
+      storeFindings(store, newest === undefined ? undefined : job, looking.runtime),
+    )),
   )
   return { findings, ...(newest === undefined ? {} : { newest }) }
 }

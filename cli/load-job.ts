@@ -14,7 +14,10 @@ const MODULE = /\.[cm]?[jt]s$/
 export async function loadJob(path: string): Promise<{ readonly definition: JobDefinition; readonly file: string }> {
   const file = resolve(path)
   const info = await stat(file).catch(() => undefined)
-  if (info === undefined) throw new TerminalError(`there is no job file ${file}`, { code: 'SLUICE_JOB_FILE_MISSING' })
+  if (info === undefined)
+    throw new TerminalError(`there is no job file ${file}; name one that is there`, {
+      code: 'SLUICE_JOB_FILE_MISSING',
+    })
   if (!info.isFile())
     throw new TerminalError(`${file} is not a file; name the job file in it, like ${path}/job.ts`, {
       code: 'SLUICE_JOB_FILE_MISSING',

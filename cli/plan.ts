@@ -26,7 +26,7 @@ export async function plan(jobFile: string, flags: PlanFlags): Promise<void> {
   const parallelism =
     flags.parallelism === undefined ? (definition.parallelism ?? 1) : parseParallelism(flags.parallelism)
   const tasks: Tasks = { parallelism, ...taskGraphOf(graph.nodes, parallelism) }
-  if (flags.json === true) process.stdout.write(`${JSON.stringify({ ...made, planHash, tasks }, null, 2)}\n`)
+  if (flags.json === true) process.stdout.write(`${JSON.stringify({ ...made, planHash, tasks })}\n`)
   else if (flags.mermaid === true) process.stdout.write(`${planMermaid(made, tasks).join('\n')}\n`)
   else process.stdout.write(`${planText(made, planHash, tasks).join('\n')}\n`)
 }

@@ -6,7 +6,7 @@ import { codeOf, messageOf, unreachable, type Logger } from '../engine/api/index
 import { sourcePositionsOf } from '../engine/checkpoint/commit-permit.ts'
 import type { Progress } from '../engine/coordinator/progress.ts'
 import type { LogEntry } from '../engine/checkpoint/log-entry.ts'
-import { repetitionText } from '../engine/checkpoint/repetition.ts'
+import { repetitionText, type Repetition } from '../engine/checkpoint/repetition.ts'
 import { restoreText } from '../engine/checkpoint/restore-choice.ts'
 import type { RunEnd, RunEvent } from '../engine/coordinator/run-job.ts'
 import type { ExitCode } from '../engine/host/exit-code.ts'
@@ -17,6 +17,7 @@ import { progressLine, summaryText, type Paint } from './progress-text.ts'
 import type { Verb } from './control/protocol.ts'
 import { originOf, placeOf } from './origin.ts'
 import { refusalFields, refusalText, withCode } from './refusal.ts'
+import { timeText } from './table.ts'
 
 export interface Reporter {
   readonly logger: Logger
@@ -59,7 +60,7 @@ function eventFields(event: RunEvent): Readonly<Record<string, unknown>> {
     case 'settings':
       return { event: 'settings', reused: event.reused, changed: event.changed }
     case 'restoring':
-      return { event: 'restoring', from: event.from, repeats: event.repeats ?? null }
+      return { event: 'restoring', from: event.from, repeats: repeatsFields(event.repeats) }
     case 'running':
       return { event: 'running', generation: event.generation, restored: event.restored }
     case 'completed': {
@@ -87,6 +88,18 @@ function eventFields(event: RunEvent): Readonly<Record<string, unknown>> {
       return { event: 'progress', ...event.progress }
     default:
       return unreachable(event)
+  }
+}
+
+/** Times as in all else that programs read: text. */
+function repeatsFields(repeats: Repetition | undefined): Readonly<Record<string, unknown>> | null {
+  if (repeats === undefined) return null
+  const { from, to, splits, sinks } = repeats
+  return {
+    from: from === null ? null : { checkpoint: from.checkpoint, at: timeText(from.at) },
+    to: { checkpoint: to.checkpoint, at: timeText(to.at) },
+    splits,
+    sinks,
   }
 }
 

@@ -47,7 +47,7 @@ export async function run(jobFile: string, flags: RunFlags): Promise<number> {
     reporter.ended(end)
     return codeOf(end, signals.code)
   } catch (error) {
-    if (signals.code !== undefined && error === control.signals.stopSignal.reason) return signals.code
+    if (signals.code !== undefined && error === control.stopSignal.reason) return signals.code
     const code = exitCodeOf(error)
     reporter.refused(error, code)
     return code
@@ -99,13 +99,12 @@ async function runFile(jobFile: string, flags: RunFlags, { reporter, control }: 
       },
     })
   if (flags.standby !== true) return await control.through(lead())
-  const { stopSignal } = control.signals
   const onLeader = (newest: LogEntry): void => reporter.standingBy(newest)
   const standing = {
     job,
     store,
     runtime,
-    signal: stopSignal,
+    signal: control.stopSignal,
     isHolderAlive: alive,
     onLeader,
     lead,
@@ -155,11 +154,15 @@ interface SignalActs {
   readonly exit: (code: number) => void
 }
 
-/** The first signal stops with a last checkpoint; the second exits at once, which is a crash and as safe as one. */
+/** Who signals a process and its group (GNU timeout, npm, some supervisors) sends the same signal twice, one right behind the other. */
+const ONE_SIGNAL_MS = 100
+
+/** The first signal stops with a last checkpoint; a later one exits at once, which is a crash and as safe as one. */
 class StopSignals implements Disposable {
   readonly #reporter: Reporter
   readonly #acts: SignalActs
   #code: number | undefined
+  #isSecondOne = false
 
   constructor(reporter: Reporter, acts: SignalActs) {
     this.#reporter = reporter
@@ -177,8 +180,11 @@ class StopSignals implements Disposable {
   }
 
   readonly #onSignal = (signal: keyof typeof SIGNAL_CODES): void => {
-    if (this.#code !== undefined) this.#acts.exit(SIGNAL_CODES[signal])
+    if (this.#isSecondOne) this.#acts.exit(SIGNAL_CODES[signal])
+    if (this.#code !== undefined) return
     this.#code = SIGNAL_CODES[signal]
+    // Behind the timer one more turn: a signal that came while the event loop was busy is heard before it, whatever the time is by then.
+    setTimeout(() => setImmediate(() => (this.#isSecondOne = true)).unref(), ONE_SIGNAL_MS).unref()
     this.#reporter.signal(signal)
     this.#acts.stop(new Error(`stopped by ${signal}`))
   }

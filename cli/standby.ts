@@ -28,8 +28,8 @@ const SUSPECT_MS = 3_000
 
 /** What became of the job: by us, or by the last leader. @throws what a run throws; the signal's reason */
 export async function standBy(options: StandbyOptions): Promise<RunEnd> {
-  for (;;) {
-    const end = await leaderEnd(options)
+  for (let hasTried = false; ; hasTried = true) {
+    const end = await leaderEnd(options, hasTried)
     if (end !== undefined) return end
     options.signal.throwIfAborted()
     try {
@@ -42,8 +42,8 @@ export async function standBy(options: StandbyOptions): Promise<RunEnd> {
 }
 
 /** Decisions of people are about the job as they saw it, not as it will be. @throws TerminalError */
-export function checkStandby({ restore, takeOver, acceptLoss }: RunFlags): void {
-  const other = takeOver === true ? '--take-over' : acceptLoss === undefined ? restoreFlag(restore) : '--accept-loss'
+export function checkStandby(flags: RunFlags): void {
+  const other = decisionIn(flags)
   if (other === undefined) return
   throw new TerminalError(
     `--standby together with ${other}: who stands by takes the job over as it is then; run it once with ${other}, without --standby`,
@@ -51,15 +51,24 @@ export function checkStandby({ restore, takeOver, acceptLoss }: RunFlags): void 
   )
 }
 
+function decisionIn({ restore, takeOver, acceptLoss, drop = [] }: RunFlags): string | undefined {
+  if (takeOver === true) return '--take-over'
+  if (acceptLoss !== undefined) return '--accept-loss'
+  // Each takeover would give the state up anew.
+  if (drop.length > 0) return '--drop'
+  return restoreFlag(restore)
+}
+
 function restoreFlag(restore: string): string | undefined {
   return restore === 'latest' ? undefined : `--restore ${restore}`
 }
 
-/** Undefined: nobody leads. */
-async function leaderEnd(options: StandbyOptions): Promise<RunEnd | undefined> {
+/** Undefined: nobody leads. An ending of long ago is to be started from; one that came while we tried to lead is as if we had watched it. */
+async function leaderEnd(options: StandbyOptions, hasTried: boolean): Promise<RunEnd | undefined> {
   const { job, store, runtime, onLeader } = options
   let { newest } = await JobLog.open(store, job, runtime)
-  if (newest === undefined || newest.kind === 'ended') return undefined
+  if (newest === undefined) return undefined
+  if (newest.kind === 'ended') return hasTried ? endIn(newest) : undefined
   for (;;) {
     // Nobody to wait for: nothing is said of one that has been dead for long.
     if ((await options.isHolderAlive(newest.holder)) !== false) onLeader(newest)

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { tryCommands, tryMentions, tryTypescript } from './tidy/documents.ts'
+import { checkTypes, tryCommands, tryMentions, tryTypescript } from './tidy/documents.ts'
 import { snippetsOf } from './docs/snippets.ts'
 import { citationsIn, failuresOf, invariantsOf, rules, type Rule, type Tree } from './tidy/rules.ts'
 
@@ -89,7 +89,13 @@ describe('the documents', () => {
   /** Those that a user or a reader of the code is sent to; decisions are history. */
   const documents = tracked.filter((file) => /^(?:README|docs\/[a-z-]+)\.md$/.test(file))
 
-  test.each(documents)('the TypeScript of %s is correct and its jobs can be built', (document) => {
+  test('their TypeScript is correct', () => {
+    const { problems, count } = checkTypes(new Map(documents.map((document) => [document, tree.get(document) ?? ''])))
+    expect(problems).toEqual([])
+    expect(count).toBeGreaterThan(10)
+  })
+
+  test.each(documents)('the jobs of %s can be built, its programs run', (document) => {
     const { problems } = tryTypescript(tree.get(document) ?? '')
     expect(problems).toEqual([])
   })
@@ -118,20 +124,24 @@ describe('the documents', () => {
     expect(count).toBeGreaterThanOrEqual(3)
   })
 
-  test.each([
-    [
-      'a wrong type',
-      "import { json } from 'sluice'\nexport const x: number = json()",
-      /Type 'LineFormat<unknown>' is not assignable/,
-    ],
-    ['a name that is not there', "import { xml } from 'sluice'\nvoid xml", /no exported member 'xml'/],
-    [
-      'a job that cannot be built',
-      "import { defineJob } from 'sluice'\nexport default defineJob({ id: 'x', build() {} })",
-      /job "x" has no/,
-    ],
-  ])('a snippet with %s is found', (_, snippet, problem) => {
-    expect(tryTypescript(`\`\`\`ts\n${snippet}\n\`\`\`\n`).problems.join()).toMatch(problem)
+  test('a snippet that is wrong is found, by document and line', () => {
+    const snippet = (text: string): string => `# A\n\ntext\n\n\`\`\`ts\n${text}\n\`\`\`\n`
+    const { problems } = checkTypes(
+      new Map([
+        ['a.md', snippet("import { json } from 'sluice'\nexport const x: number = json()")],
+        ['b.md', snippet("import { json } from 'sluice'\nvoid json")],
+        ['c.md', snippet("import { xml } from 'sluice'\nvoid xml")],
+      ]),
+    )
+    expect(problems).toEqual([
+      expect.stringMatching(/^a\.md:7: .*Type 'LineFormat<unknown>' is not assignable/),
+      expect.stringMatching(/^c\.md:6: .*no exported member 'xml'/),
+    ])
+  })
+
+  test('a job that cannot be built is found', () => {
+    const job = "import { defineJob } from 'sluice'\nexport default defineJob({ id: 'x', build() {} })"
+    expect(tryTypescript(`\`\`\`ts\n${job}\n\`\`\`\n`).problems.join()).toMatch(/job "x" has no/)
   })
 
   test('a program that fails, and output that is another one, are found', () => {
@@ -160,5 +170,6 @@ describe('the documents', () => {
 
   test('a mention of what is not there is found', () => {
     expect(tryMentions('say `sluice walk` or `sluice run --fast`').problems).toHaveLength(2)
+    expect(tryMentions('`sluice checkpoints walk x`, `sluice checkpoints list x --to y`').problems).toHaveLength(2)
   })
 })

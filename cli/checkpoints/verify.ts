@@ -27,7 +27,7 @@ export async function verify(subject: string, checkpoint: string | undefined, fl
   const { answers, problem } = await lookedAt(() =>
     isOfPlace ? ofSavepoint(subject).then((one) => [one]) : ofJob(subject, checkpoint, flags),
   )
-  const of = isOfPlace ? { savepoint: subject } : { job: await jobIdOf(subject) }
+  const of = isOfPlace ? { job: null, savepoint: subject } : { job: await jobIdOf(subject), savepoint: null }
   const text = [...(problem === null ? [] : [`damaged: ${problem}\n`]), ...answers.map(textOf)].join('')
   process.stdout.write(flags.json === true ? `${JSON.stringify({ ...of, problem, checkpoints: answers })}\n` : text)
   return problem !== null || answers.some(({ state }) => state === 'damaged') ? 1 : 0

@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import type { CopyFlags } from '../checkpoints/copy.ts'
 import type { CheckpointFlags } from '../checkpoints/subject.ts'
 import type { VerifyFlags } from '../checkpoints/verify.ts'
-import type { AskFlags } from '../control/ask-command.ts'
+import type { TriggerFlags } from '../checkpoints/trigger.ts'
 import { ASK_EXIT_CODES, STORE_OPTION, TIMEOUT_OPTION, type Declare } from './declaration.ts'
 
 const EXAMPLES = `
@@ -11,15 +11,17 @@ Examples:
   sluice checkpoints list job.ts
   sluice checkpoints show orders 41
   sluice checkpoints verify orders --all
-  sluice checkpoints trigger orders
+  sluice checkpoints trigger orders --savepoint backup/now
   sluice checkpoints copy orders --to backup/before-the-edit
   sluice run job.ts --restore backup/before-the-edit --accept-duplicates`
 
 const TRIGGER_HELP = `
-Waits until the checkpoint is complete and all of it is committed: what the job has read until now is visible then.
+Waits until the checkpoint is complete and all of it is committed: what the job
+has read until now is visible then.
 
-Example:
-  sluice checkpoints trigger orders`
+Examples:
+  sluice checkpoints trigger orders
+  sluice checkpoints trigger orders --savepoint backup/before-the-edit`
 
 const JOB = ['<job>', 'the id of the job, or its job file'] as const
 const JOB_OR_PLACE = ['<job>', 'the id of the job, its job file, or the place of a savepoint (with a /)'] as const
@@ -38,8 +40,9 @@ export const declareCheckpoints: Declare = (program, end) => {
     .argument(...JOB)
     .option(...STORE_OPTION)
     .option(...TIMEOUT_OPTION)
+    .option('--savepoint <uri>', 'copy it to a place of its own then, for `run --restore <place>`')
     .option('--json', 'the outcome as JSON')
-    .action(async (job: string, flags: AskFlags) =>
+    .action(async (job: string, flags: TriggerFlags) =>
       end(await (await import('../checkpoints/trigger.ts')).trigger(job, flags)),
     )
   group
@@ -47,8 +50,8 @@ export const declareCheckpoints: Declare = (program, end) => {
     .description('copy a committed checkpoint to a place of its own (a savepoint), for `run --restore <place>`')
     .argument(...JOB)
     .option(...STORE_OPTION)
-    .requiredOption('--to <uri>', 'where to: a directory or a store URI that holds no savepoint yet')
-    .option('--checkpoint <number>', 'which one; left out: the newest that is committed')
+    .requiredOption('--to <place>', 'where to: a directory or a store URI that holds no savepoint yet')
+    .option('--checkpoint <n>', 'which one; left out: the newest that is committed')
     .option('--json', 'as JSON')
     .action(async (job: string, flags: CopyFlags) => (await import('../checkpoints/copy.ts')).copy(job, flags))
 }

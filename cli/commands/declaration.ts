@@ -18,7 +18,8 @@ Exit codes of run:
   1         failed
   2         wrong usage, or refused before anything was changed
   3         another process runs the job, or has taken it over
-  130, 143  stopped cleanly by SIGINT, SIGTERM (a second one exits at once)`
+  130, 143  stopped cleanly by SIGINT, SIGTERM (another one, from 100 ms on,
+            exits at once)`
 
 /** Of commands that ask a running job for something. */
 export const TIMEOUT_OPTION = [

@@ -4,8 +4,8 @@ import type { Declare } from './declaration.ts'
 
 const INIT_EXAMPLES = `
 Examples:
-  sluice init balances                    writes to balances/, which may be there already
-  sluice init . --name my-balances        here; package and job are called my-balances`
+  sluice init balances              writes to balances/, which may be there
+  sluice init . --name my-balances  here; package and job are called my-balances`
 
 export const declareInit: Declare = (program) => {
   program

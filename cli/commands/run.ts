@@ -5,11 +5,14 @@ import { collect, EXIT_CODES, STORE_OPTION, type Declare } from './declaration.t
 const RUN_EXAMPLES = `
 Examples:
   sluice run job.ts --set input='data/*.ndjson' --set output=out
-  sluice run job.ts                       goes on from the last checkpoint, with the settings of the last run
-  sluice run job.ts --workers 4           tasks in four processes; one that dies is replaced
-  sluice run job.ts --standby             a second copy; takes over when the first one is gone, ends when the job does
+  sluice run job.ts                    goes on from the last checkpoint, with
+                                       the settings of the last run
+  sluice run job.ts --workers 4        tasks in four processes; one that dies is
+                                       replaced
+  sluice run job.ts --standby          a second copy: takes over when the first
+                                       is gone, ends when the job does
   sluice run job.ts --restore 41 --accept-duplicates
-  sluice run job.ts --drop old-totals     the job was edited, "old-totals" is no more`
+  sluice run job.ts --drop old-totals  the job was edited: "old-totals" is gone`
 
 export const declareRun: Declare = (program, end) => {
   program
@@ -19,7 +22,7 @@ export const declareRun: Declare = (program, end) => {
     .argument('<job>', 'the job file (job.ts)')
     .option(...STORE_OPTION)
     .option('--set <key=value>', 'a setting of the job; repeatable', collect)
-    .option('--restore <what>', 'latest, a checkpoint number, or none', 'latest')
+    .option('--restore <what>', 'latest, a checkpoint number, the place of a savepoint, or none', 'latest')
     .option(
       '--accept-duplicates',
       'with --restore of anything but the newest: what became visible since is written again',
@@ -30,7 +33,7 @@ export const declareRun: Declare = (program, end) => {
     .option('--take-over', 'fence a run that still lives')
     .option('--standby', 'wait while another process runs the job, and take over when it is gone')
     .option(
-      '--parallelism <number>',
+      '--parallelism <n>',
       'subtasks of each operator that names no number of its own (default: what the job says, or 1)',
     )
     .option('--json', 'events as JSON lines on stdout, logs as JSON lines on stderr')

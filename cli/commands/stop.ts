@@ -3,16 +3,20 @@ import type { StopFlags } from '../stop.ts'
 import { ASK_EXIT_CODES, STORE_OPTION, TIMEOUT_OPTION, type Declare } from './declaration.ts'
 
 const STOP_HELP = `
-Waits until the job has stopped. Ask as the user that runs it. On its machine the process is asked over a unix socket that only
-this user can open, elsewhere through the checkpoint store. Whoever waits may go away: what was asked for is done all the same.
+Waits until the job has stopped. Ask as the user that runs it. On its machine
+the process is asked over a unix socket that only this user can open, elsewhere
+through the checkpoint store. Whoever waits may go away: what was asked for is
+done all the same.
 
---drain ends all inputs where they are: closing output is put out and the job has FINISHED, for good. If its process dies meanwhile,
-the next run goes on as if nothing had been asked for.
+--drain ends all inputs where they are: closing output is put out and the job
+has FINISHED, for good. If its process dies meanwhile, the next run goes on as
+if nothing had been asked for.
 
 Examples:
-  sluice stop order-totals                one last checkpoint; "sluice run" goes on from it
+  sluice stop order-totals          one last checkpoint; "sluice run" goes on
+                                    from it
   sluice stop job.ts --store checkpoints --timeout 60
-  sluice stop order-totals --drain        the job will not run again`
+  sluice stop order-totals --drain  the job will not run again`
 
 export const declareStop: Declare = (program, end) => {
   program

@@ -3,7 +3,7 @@
  * the answer.
  */
 import { openStore } from '../../checkpoint-store/open-store.ts'
-import { TerminalError } from '../../engine/api/index.ts'
+import { TerminalError, type CheckpointStore, type JobId } from '../../engine/api/index.ts'
 import { jobStateOf } from '../../engine/checkpoint/job-state.ts'
 import type { LogEntry } from '../../engine/checkpoint/log-entry.ts'
 import { createHolder, isHolderAlive } from '../../engine/host/holder.ts'
@@ -22,8 +22,18 @@ export interface AskFlags {
 
 const MOST_TIMEOUT_S = 1_000_000
 
-/** The exit code. @throws TerminalError when nobody was asked */
-export async function askCommand(job: string, verb: Verb, flags: AskFlags): Promise<number> {
+/** Of a checkpoint that was taken. */
+export interface Taken {
+  readonly store: CheckpointStore
+  readonly job: JobId
+  readonly checkpoint: number
+}
+
+/** What is done with a checkpoint before the answer is told: more to tell, for people and for programs. */
+export type WithTaken = (taken: Taken) => Promise<{ readonly text: string; readonly facts: object }>
+
+/** The exit code. @throws TerminalError when nobody was asked; what `withTaken` throws */
+export async function askCommand(job: string, verb: Verb, flags: AskFlags, withTaken?: WithTaken): Promise<number> {
   const timeoutMs = flags.timeout === undefined ? undefined : parseTimeout(flags.timeout)
   const id = await jobIdOf(job)
   const way = controlWay()
@@ -44,20 +54,25 @@ export async function askCommand(job: string, verb: Verb, flags: AskFlags): Prom
   })
   progress[Symbol.dispose]()
   const { exitCode, outcome, text, facts, code } = say(verb, answered)
-  const { generation } = answered
+  const { generation, answer } = answered
+  const more =
+    withTaken === undefined || answer.kind !== 'completed'
+      ? undefined
+      : await withTaken({ store, job: id, checkpoint: answer.checkpoint })
   if (flags.json === true) {
     const fields = {
       event: verb,
       job: id,
       outcome,
       ...facts,
+      ...more?.facts,
       generation,
       via: progress.way,
       exitCode,
       ...(code === undefined ? {} : { code }),
     }
     process.stdout.write(`${JSON.stringify(fields)}\n`)
-  } else if (exitCode === 0) process.stdout.write(`${id}: ${text}\n`)
+  } else if (exitCode === 0) process.stdout.write(`${id}: ${text}\n${more?.text ?? ''}`)
   else process.stderr.write(`sluice: ${id}: ${text}${code === undefined ? '' : ` [${code}]`}\n`)
   return exitCode
 }

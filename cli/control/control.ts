@@ -33,8 +33,7 @@ const DURATIONS_KEPT = 50
 export class Control implements AsyncDisposable {
   #requests = new CheckpointRequests()
   readonly #stop = new AbortController()
-  readonly #drain = new AbortController()
-  readonly #cancel = new AbortController()
+  #asked = new Wishes()
   readonly #durations = new Map<number, number>()
   readonly #ended = Promise.withResolvers<ControlOutcome>()
   #log: { readonly newest: LogHead | undefined } | undefined
@@ -43,12 +42,9 @@ export class Control implements AsyncDisposable {
   #mailbox: MailboxReader | undefined
   #waiting = 0
 
-  get signals(): {
-    readonly stopSignal: AbortSignal
-    readonly drainSignal: AbortSignal
-    readonly cancelSignal: AbortSignal
-  } {
-    return { stopSignal: this.#stop.signal, drainSignal: this.#drain.signal, cancelSignal: this.#cancel.signal }
+  /** By a signal to the process, whatever it does just now. */
+  get stopSignal(): AbortSignal {
+    return this.#stop.signal
   }
 
   /** From here on others can ask. Without a socket they do so through the store, and a warning says why. */
@@ -69,10 +65,20 @@ export class Control implements AsyncDisposable {
     }
   }
 
-  /** For the next run of this process; one that stands by may begin several times before it leads. */
-  begin(): Control['signals'] & { readonly requests: CheckpointRequests } {
+  /**
+   * For the next run of this process; one that stands by may begin several times before it leads. What others ask for is about the run that
+   * they have asked: it must not wait in here and end a later one.
+   */
+  begin(): Wished {
     this.#requests = new CheckpointRequests()
-    return { ...this.signals, requests: this.#requests }
+    this.#asked = new Wishes()
+    const { stop, drain, cancel } = this.#asked
+    return {
+      stopSignal: AbortSignal.any([this.#stop.signal, stop.signal]),
+      drainSignal: drain.signal,
+      cancelSignal: cancel.signal,
+      requests: this.#requests,
+    }
   }
 
   /** As a signal to the process asks. */
@@ -97,6 +103,7 @@ export class Control implements AsyncDisposable {
     try {
       const end = await run
       this.#ended.resolve(outcomeIn(this.#log?.newest))
+      this.#sweepAtEnd()
       return end
     } catch (error) {
       this.#ended.resolve({ kind: 'broken-off', reason: messageOf(error) })
@@ -115,17 +122,23 @@ export class Control implements AsyncDisposable {
     return newest?.holder.socket === socket ? newest : undefined
   }
 
+  /** A run that only delivers what is due never says that it is running, and behind the end of the input there is no next one. */
+  #sweepAtEnd(): void {
+    const newest = this.#options === undefined ? undefined : this.#newestOf(this.#options.holder)
+    if (newest?.end !== undefined) this.#mailbox?.sweep(newest.generation)
+  }
+
   async #ask(verb: Verb): Promise<ControlOutcome> {
     this.#options?.onAsked(verb)
     switch (verb) {
       case 'stop':
-        this.#stop.abort(reasonOf(verb))
+        this.#asked.stop.abort(reasonOf(verb))
         return this.#ended.promise
       case 'drain':
-        this.#drain.abort(reasonOf(verb))
+        this.#asked.drain.abort(reasonOf(verb))
         return this.#ended.promise
       case 'cancel':
-        this.#cancel.abort(reasonOf(verb))
+        this.#asked.cancel.abort(reasonOf(verb))
         return this.#ended.promise
       case 'checkpoint':
         return this.#checkpoint()
@@ -148,6 +161,20 @@ export class Control implements AsyncDisposable {
       this.#waiting -= 1
     }
   }
+}
+
+/** Of one run: what others have asked for. */
+class Wishes {
+  readonly stop = new AbortController()
+  readonly drain = new AbortController()
+  readonly cancel = new AbortController()
+}
+
+interface Wished {
+  readonly stopSignal: AbortSignal
+  readonly drainSignal: AbortSignal
+  readonly cancelSignal: AbortSignal
+  readonly requests: CheckpointRequests
 }
 
 function reasonOf(verb: Verb): Error {

@@ -44,6 +44,7 @@ export class MailboxReader implements AsyncDisposable {
   readonly #taken = new Set<Promise<void>>()
   #next = 1
   #sweeping: Promise<void> | undefined
+  #isClosed = false
 
   constructor(options: MailboxOptions) {
     this.#options = options
@@ -63,6 +64,7 @@ export class MailboxReader implements AsyncDisposable {
     const late = this.#options.runtime.timers.sleep(CLOSE_MS, alarm.signal).catch(() => undefined)
     const done = Promise.all([this.#reading, this.#sweeping]).then(() => Promise.all(this.#taken))
     await Promise.race([late, done.then(() => this.#clean())])
+    this.#isClosed = true
     alarm.abort()
   }
 
@@ -114,7 +116,7 @@ export class MailboxReader implements AsyncDisposable {
       const bytes = await store.get(key)
       const theirs = bytes === undefined ? undefined : generationIn(textOf(bytes))
       if (theirs !== undefined && theirs < generation) await store.delete(key)
-      if (this.#over.signal.aborted) return
+      if (this.#isClosed) return
     }
   }
 

@@ -20,16 +20,26 @@ import { entryClockFinding } from './store.ts'
 export async function logFindings(
   store: CheckpointStore,
   job: string,
-  runtime: Runtime,
+  { runtime, named }: { readonly runtime: Runtime; readonly named: NamedBy },
 ): Promise<{ readonly findings: readonly Finding[]; readonly newest: LogEntry | undefined }> {
   const { newest } = await JobLog.open(store, job, runtime)
-  if (newest === undefined) return { findings: [ok('job', `${job} has not run in ${store.uri}`)], newest }
+  if (newest === undefined) return { findings: [unknownFinding(job, store.uri, named)], newest }
   const findings = [
     await holderFinding(newest),
     stateFinding(newest),
     entryClockFinding(newest.at, runtime.clock.now()),
   ]
   return { findings, newest }
+}
+
+/** How the command names the job. */
+export type NamedBy = 'id' | 'file'
+
+/** A job file may be new; an id of which nothing is known may be a slip of the pen. */
+export function unknownFinding(job: string, store: string, named: NamedBy): Finding {
+  const message = `${job} has not run in ${store}`
+  if (named === 'file') return ok('job', message)
+  return warn('job', message, 'look at the id, or name the store of its run with --store')
 }
 
 async function holderFinding(newest: LogEntry): Promise<Finding> {

@@ -15,6 +15,7 @@ const DEPENDENCIES = {
   commander: () => import('commander'),
   msgpackr: () => import('msgpackr'),
   'csv-parse': () => import('csv-parse'),
+  kafkajs: () => import('kafkajs'),
 } as const
 
 export async function machineFindings(): Promise<readonly Finding[]> {

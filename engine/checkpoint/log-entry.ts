@@ -96,6 +96,7 @@ export interface LogEntry {
 /** What the newest entry of a log says to those who watch a run. */
 export interface LogHead {
   readonly seq: number
+  readonly generation: number
   /** No other entry has it. */
   readonly nonce: string
   readonly holder: HolderIdentity

@@ -60,7 +60,7 @@ export async function copyCheckpoint(options: CopyOptions): Promise<Copied> {
       code: 'SLUICE_SAVEPOINT_PLACE',
     })
   }
-  if ((await to.get(DESCRIPTION_KEY)) !== undefined) throw taken(to)
+  await refuseTaken(to)
   const log = await JobLog.open(store, job, runtime)
   if (options.checkpoint === undefined) await untilCommitted(log, options.from, runtime)
   for (let tries = 1; ; tries += 1) {
@@ -79,6 +79,11 @@ export async function copyCheckpoint(options: CopyOptions): Promise<Copied> {
       if (tries >= MOST_TRIES || options.checkpoint !== undefined) throw retired(job, chosen.checkpoint, error)
     }
   }
+}
+
+/** @throws TerminalError when a savepoint is there already */
+export async function refuseTaken(to: CheckpointStore): Promise<void> {
+  if ((await to.get(DESCRIPTION_KEY)) !== undefined) throw taken(to)
 }
 
 /** Waits until one is there that may be copied, or none will be. */

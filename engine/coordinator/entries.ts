@@ -17,8 +17,11 @@ export interface EntryFacts {
   /** Scope of each sink of this job. */
   readonly scopes: readonly { readonly operator: string; readonly scope: Uint8Array }[]
   readonly acceptLoss: number | null
-  /** Restore this instead of the newest one (a new lineage): other checkpoints are not carried. Undefined: the newest. */
-  readonly restoring: Restoring | undefined
+  /**
+   * What is restored instead of the newest of such a log (a new lineage): other checkpoints are not carried. Undefined: the newest. Asked of
+   * what the start begins above: the log may have gone on since the preflight.
+   */
+  restoringAbove(newest: LogEntry | undefined): Restoring | undefined
 }
 
 const FAILURES_KEPT = 10
@@ -31,6 +34,7 @@ export class Entries {
   readonly #job: JobId
   #cleanBelow = 0
   #failures: LogEntry['failures'] = []
+  #restoring: Restoring | undefined
   #rolledBack = false
   #firstCheckpoint = 1
   #phase: Phase = 'starting'
@@ -65,7 +69,10 @@ export class Entries {
   started(seq: number, newest: LogEntry | undefined, restarts: number): LogEntry {
     const generation = parseGeneration((newest?.generation ?? 0) + 1)
     const facts = this.#facts
-    if (restarts === 0) this.#firstCheckpoint = newest?.nextCheckpoint ?? 1
+    if (restarts === 0) {
+      this.#firstCheckpoint = newest?.nextCheckpoint ?? 1
+      this.#restoring = facts.restoringAbove(newest)
+    }
     this.#failures = [
       ...new Map(
         [...(newest?.failures ?? []), ...this.#failures].map((one) => [`${one.at} ${one.generation}`, one]),
@@ -102,7 +109,7 @@ export class Entries {
       restarts,
       failures: this.#failures,
       phase: this.phase,
-      ...(this.#rolledBack || facts.restoring === undefined ? {} : { restoring: facts.restoring }),
+      ...(this.#rolledBack || this.#restoring === undefined ? {} : { restoring: this.#restoring }),
     }
   }
 
@@ -124,8 +131,7 @@ export class Entries {
 
   /** What the next recovery restores: what was asked for, until a rollback is in the log; from then on the newest. */
   get restore(): RestoreChoice {
-    const { restoring } = this.#facts
-    return this.#rolledBack || restoring === undefined ? 'latest' : choiceOf(restoring)
+    return this.#rolledBack || this.#restoring === undefined ? 'latest' : choiceOf(this.#restoring)
   }
 
   /** The entry that carries out the rollback is durable. */

@@ -193,6 +193,8 @@ export class JobLog {
         case 'ask-again':
           if (answer === 'unclear' && !(cause instanceof RetryableError)) throw inDoubt(key, cause)
           await patience(cause ?? read)
+          // A store that was put aside in the middle of it would be made anew by the next try.
+          await this.#refuseMissing()
           break
         default:
           unreachable(decision)

@@ -135,7 +135,7 @@ export async function runJob(options: RunOptions): Promise<RunEnd> {
     const repeats = await restoration.repetition(log.newest, built.graph)
     options.onEvent?.({ kind: 'restoring', from: restoring, repeats })
   }
-  const entries = new Entries(entryFacts(options, built, restoring), runtime)
+  const entries = new Entries(entryFacts(asked, built), runtime)
   const requests = options.requests ?? new CheckpointRequests()
   using _closed = { [Symbol.dispose]: () => requests.close('the run is over') }
   await using host = options.createHost?.(built) ?? new LocalHost(built.graph, runtime)
@@ -316,8 +316,10 @@ async function isAlive(options: RunOptions, newest: LogEntry, log: JobLog): Prom
   const answer = await options.isHolderAlive(newest.holder)
   if (answer !== null || options.takeOver === true) return answer
   const untilMs = options.runtime.clock.monotonicMs() + WATCH_MS
-  while (options.runtime.clock.monotonicMs() < untilMs) {
+  // The look that decides begins behind the watch: whoever slept through it has heard nothing, which says nothing of the holder.
+  for (let isOver = false; !isOver;) {
     await options.runtime.timers.sleep(WATCH_PAUSE_MS)
+    isOver = options.runtime.clock.monotonicMs() >= untilMs
     const now = await log.refresh()
     if (now?.seq !== newest.seq) return true
   }
@@ -348,11 +350,7 @@ function scopeOf({ sink }: SinkNode, parallelism: number): string {
   return Buffer.from(sink.scope(parallelism)).toString('base64')
 }
 
-function entryFacts(
-  options: RunOptions,
-  built: BuiltJob,
-  restoring: Restoring | undefined,
-): ConstructorParameters<typeof Entries>[0] {
+function entryFacts(options: Asked, built: BuiltJob): ConstructorParameters<typeof Entries>[0] {
   const parallelism = parallelismOf(options)
   const scopes = built.graph.nodes.flatMap((node) =>
     node.kind === 'sink' ? [{ operator: node.id, scope: node.sink.scope(node.parallelism ?? parallelism) }] : [],
@@ -367,6 +365,6 @@ function entryFacts(
     parallelism,
     scopes,
     acceptLoss: options.acceptLoss ?? null,
-    restoring,
+    restoringAbove: (newest) => options.restoration.restoring(newest),
   }
 }

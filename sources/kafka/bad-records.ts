@@ -4,6 +4,7 @@
  */
 import { sideOutput, TerminalError, type Batch, type Logger, type Metrics } from '../../engine/api/index.ts'
 
+/** What becomes of a record that cannot be decoded. */
 export type BadRecordPolicy = 'fail' | 'skip' | 'side'
 
 /** A record as it was found; the same ones from the same position on in each run. */

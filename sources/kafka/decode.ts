@@ -5,6 +5,7 @@
 import { isUtf8 } from 'node:buffer'
 import { checkSchema, issuesText, TerminalError, type SchemaLike } from '../../engine/api/index.ts'
 
+/** How the bytes of a value or a key become what the job sees. */
 export interface ValueDecoder<T> {
   /**
    * The value that lies in `bytes` from `start` to `end`. Called again for the same record once the promise of a {@link LookupNeeded}
@@ -48,6 +49,7 @@ export function jsonValue<T = unknown>(schema?: SchemaLike<T>): ValueDecoder<T> 
   }
 }
 
+/** Where decoders come from. */
 export interface RegistryOptions<T> {
   /**
    * How values of this schema are decoded: from the registry, through the user's library. Asked once for each schema, at its first record;
@@ -56,7 +58,7 @@ export interface RegistryOptions<T> {
   readonly decoderOf: (schemaId: number) => PayloadDecoder<T> | Promise<PayloadDecoder<T>>
 }
 
-/** @param payload behind the id of the schema */
+/** The value of a payload, which is what stands behind the id of the schema; what it throws makes the record a bad one. */
 export type PayloadDecoder<T> = (payload: Buffer) => T
 
 /** A byte of 0 and the id of a schema before the value. */

@@ -6,6 +6,7 @@ import { KafkaClient } from '../../clients/kafka/client.ts'
 import { EARLIEST, LATEST } from '../../clients/kafka/wire/list-offsets.ts'
 import type { TopicMetadata } from '../../clients/kafka/wire/metadata.ts'
 import { TerminalError, type DiscoveredSplit, type SourceContext } from '../../engine/api/index.ts'
+import { CERTAIN_AFTER_MS } from './leaders.ts'
 import { offsetsAt, type OffsetQuestion } from './offsets.ts'
 import { pause, pauseMs } from './patience.ts'
 import type { KafkaSettings } from './settings.ts'
@@ -16,8 +17,6 @@ type Discovered = DiscoveredSplit<KafkaSplit, KafkaPosition>
 
 /** Longer a restart of the attempt is better. */
 const DEADLINE_MS = 30_000
-/** A broker that is behind may know a topic no longer, or not yet. */
-const CERTAIN_AFTER_MS = 3_000
 /** Of splits that have a position: the engine does not look at it. */
 const UNUSED: KafkaPosition = { offset: 0, leaderEpoch: -1 }
 

@@ -10,8 +10,8 @@ import { CODES, describeCode, nextStep } from '../../clients/kafka/error-table.t
 import { FETCH, type FetchedPartition, type FetchRequest, type FetchResponse } from '../../clients/kafka/wire/fetch.ts'
 import { messageOf, RetryableError, TerminalError, type ReaderContext } from '../../engine/api/index.ts'
 import { AssignedPartition, type Chunk } from './assigned-partition.ts'
-import { Leaders } from './leaders.ts'
-import { judgeRange, rewritten } from './lost-records.ts'
+import { CERTAIN_AFTER_MS, Leaders } from './leaders.ts'
+import { judgeRange, rewritten, unknownEpoch } from './lost-records.ts'
 import { pause, pauseMs, Wakeup } from './patience.ts'
 import type { KafkaSettings } from './settings.ts'
 import { splitId, type KafkaPosition, type KafkaSplit } from './split.ts'
@@ -207,7 +207,9 @@ export class Fetching implements AsyncDisposable {
     partition.isHeld = true
     try {
       const lost = await judgeRange(this.client, partition, signal)
-      if (lost !== undefined) this.#fail(lost)
+      const troubledMs = performance.now() - (partition.troubledSinceMs ?? performance.now())
+      const isCertain = troubledMs > CERTAIN_AFTER_MS && partition.fetched.leaderEpoch >= 0
+      if (lost !== undefined || isCertain) this.#fail(lost ?? unknownEpoch(partition))
       else this.#leaders.lost(partition, describeCode(CODES.OFFSET_OUT_OF_RANGE))
     } catch (error) {
       this.#fail(error)

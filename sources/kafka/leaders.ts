@@ -19,7 +19,8 @@ export interface LeadersOptions {
 
 /** A restart of the job may help then, and the restart strategy tells people. */
 export const PATIENCE_MS = 60_000
-const CERTAIN_AFTER_MS = 3_000
+/** What a broker that is behind may say is believed when it has lasted. */
+export const CERTAIN_AFTER_MS = 3_000
 
 export class Leaders {
   readonly #options: LeadersOptions

@@ -44,3 +44,13 @@ export function rewritten(
     { code: 'SLUICE_KAFKA_LOG_TRUNCATED' },
   )
 }
+
+/** The broker has no such epoch in its log, though the offset is in it. */
+export function unknownEpoch({ split, fetched }: AssignedPartition): TerminalError {
+  return new TerminalError(
+    `${split.id} was read up to offset ${fetched.offset} in leader epoch ${fetched.leaderEpoch}, and its log has no such epoch: records that ` +
+      'were read are gone or hold other ones now. A leader without them was elected (unclean.leader.election.enable), or the position is that ' +
+      'of another cluster. Restore an older savepoint, or begin a new job',
+    { code: 'SLUICE_KAFKA_LOG_TRUNCATED' },
+  )
+}

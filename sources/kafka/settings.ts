@@ -13,8 +13,10 @@ export type StartAt =
   /** By topic and partition; each that there is must have one. */
   | { readonly offsets: Readonly<Record<string, Readonly<Record<number, number>>>> }
 
+/** Whether records of transactions that were aborted, or are open, are seen. */
 export type Isolation = 'read_committed' | 'read_uncommitted'
 
+/** What is read of which topics, and how. */
 export interface KafkaSourceOptions<T> {
   /** As kafkajs takes it: brokers, ssl, sasl, clientId and the rest. */
   readonly connect: KafkaConfig

@@ -24,6 +24,7 @@ export {
   type RegistryOptions,
   type ValueDecoder,
 } from './decode.ts'
+export type { RecordHeader } from '../../clients/kafka/wire/record-columns.ts'
 export type { KafkaRecord } from './record-slices.ts'
 export type { Isolation, KafkaSourceOptions, StartAt } from './settings.ts'
 export type { KafkaPosition, KafkaSplit } from './split.ts'
@@ -35,8 +36,9 @@ export interface WholeRecords<K> {
   readonly key?: ValueDecoder<K>
 }
 
+/** Each record as what `decode` makes of its value. */
 export interface OnlyValues {
-  /** Default `value`: what `decode` gives. */
+  /** The default. */
   readonly emit?: 'value'
 }
 

@@ -1,5 +1,6 @@
 /** Partitions as splits, and places in them as positions. */
 
+/** A partition. */
 export interface KafkaSplit {
   /** `topic-partition`, as Kafka itself names it. */
   readonly id: string
@@ -11,6 +12,7 @@ export interface KafkaSplit {
   readonly end?: number
 }
 
+/** A place in a partition. */
 export interface KafkaPosition {
   /** Of the next record. */
   readonly offset: number

@@ -239,7 +239,7 @@ test('what is asked wrongly is refused with the reason, and no store is made for
     [['list', 'history'], /there is no checkpoint store/],
     [['show', 'history'], /there is no checkpoint store/],
     [['list'], /missing required argument 'job'/],
-    [['copy', 'history'], /required option '--to <uri>' not specified/],
+    [['copy', 'history'], /required option '--to <place>' not specified/],
     [['copy', 'history', '--to', 'memory:'], /there is no checkpoint store/],
     [['verify', './nothing'], /there is no savepoint at \.\/nothing/],
     [['walk'], /unknown command 'walk'/],

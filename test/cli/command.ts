@@ -79,12 +79,13 @@ export class Running {
   }
 
   /** Resolves once the child has said `text`; rejects when it ends without. */
-  async says(text: string): Promise<void> {
+  async says(text: string | RegExp): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       const look = (): void => {
-        if (`${this.#out}${this.#err}`.includes(text)) resolve()
+        const said = `${this.#out}${this.#err}`
+        if (typeof text === 'string' ? said.includes(text) : text.test(said)) resolve()
         else if (this.child.exitCode !== null)
-          reject(new Error(`it ended without "${text}":\n${this.#out}${this.#err}`))
+          reject(new Error(`it ended without "${String(text)}":\n${this.#out}${this.#err}`))
       }
       this.#readers.add(look)
       look()

@@ -43,6 +43,7 @@ test('where all is well it exits 0 with a line for each check, and makes neither
     'job file',
     'store',
     'space',
+    'job',
     'build',
     'guarantee',
     'source',
@@ -111,6 +112,16 @@ test.skipIf(process.getuid?.() !== 0)('a store that this user may not write is s
   const { code, out } = await place.startAs({ uid: 65534 }, 'doctor', '--store', 'mine').ended
   expect(code).toBe(1)
   expect(out).toMatch(/FAIL +store .*mine.*\n[\s\S]*-> /)
+})
+
+test('an id that the store knows nothing of is warned of, a job file that is new is not', async () => {
+  using place = new Workplace()
+  place.write('in.ndjson', '{"name":"a"}\n')
+  expect(stateOf(await doctor(place, 'quickstatr'), 'job')).toMatch(/^warn: quickstatr has not run in /)
+  expect((await place.sluice('run', QUICKSTART, ...SETTINGS)).code).toBe(0)
+  expect(stateOf(await doctor(place, 'quickstatr'), 'job')).toMatch(/^warn: quickstatr has not run in /)
+  expect(stateOf(await doctor(place, 'quickstart'), 'job')).toBe('')
+  expect(stateOf(await doctor(place, ENDLESS), 'job')).toMatch(/^ok: endless has not run in /)
 })
 
 test('a log entry from the future, and rights that others have, are warned of', async () => {

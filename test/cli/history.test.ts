@@ -20,6 +20,7 @@ interface Status {
   readonly state: string
   readonly generation: number
   readonly committedThrough: number
+  readonly due: readonly unknown[]
   readonly lastCompleted: {
     readonly checkpoint: number
     readonly sourcePositions: readonly { readonly position: { readonly byte: number } }[]
@@ -33,10 +34,11 @@ class History extends Workplace {
     this.write('in/a.ndjson', Array.from({ length: COUNT }, (_, n) => `{"n":${n}}\n`).join(''))
   }
 
-  /** Slowly, until checkpoint `until` has completed, and a little further; then stopped, or killed. */
+  /** Slowly, until checkpoint `until` has completed and one that holds records, and a little further; then stopped, or killed. */
   async runUntil(until: number, signal: 'SIGTERM' | 'SIGKILL', ...flags: readonly string[]): Promise<Status> {
     const run = this.start('run', JOB, ...SLOW, '--json', ...flags)
     await run.says(`"completed","checkpoint":${until},`)
+    await run.says(/"completed",.*"byte":[1-9]/)
     run.child.kill(signal)
     const { code, err } = await run.ended
     if (code !== (signal === 'SIGTERM' ? 143 : null)) throw new Error(`it ended with ${code}: ${err}`)
@@ -154,8 +156,9 @@ test('a checkpoint that is not there is refused, and those that are there are na
 test('a rollback delivers first what the old lineage had completed', async () => {
   using place = new History()
   const before = await place.runUntil(3, 'SIGKILL', '--set', 'commit=never')
-  // The first one holds positions only.
-  expect(before.committedThrough).toBeLessThan(2)
+  // Those before the first record hold positions only, and are committed with nothing to do.
+  expect(before.committedThrough).toBeLessThan(before.lastCompleted.checkpoint)
+  expect(before.due.length).toBeGreaterThan(0)
   expect(place.lines(before.lineage)).toEqual([])
   const flags = ['--set', 'commit=at-once', '--restore', 'none', '--accept-duplicates']
   expect((await place.sluice('run', JOB, ...FAST, ...flags)).code).toBe(0)

@@ -311,6 +311,19 @@ test('a stop that hangs is STOPPING for who asks, and a second signal ends it at
   expect((await run.ended).code).toBe(130)
 })
 
+test('a signal that comes twice at once, to a process and its group, is one clean stop', async () => {
+  using place = new Workplace()
+  const run = place.start('run', ENDLESS, '--json')
+  await run.says('"completed","checkpoint":2')
+  // Two of one kind may reach a busy process as one.
+  run.child.kill('SIGTERM')
+  run.child.kill('SIGINT')
+  const { code, out } = await run.ended
+  expect([130, 143]).toContain(code)
+  expect(out.match(/"event":"stopping"/g)).toHaveLength(1)
+  expect(out).toMatch(/\{"event":"ended","state":"STOPPED"\}\n$/)
+})
+
 test('a job that another process runs is refused with 3 and goes on undisturbed', async () => {
   using place = new Workplace()
   const run = place.start('run', ENDLESS, '--json')

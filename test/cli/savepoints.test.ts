@@ -63,8 +63,16 @@ test('a savepoint of a running job is restored under another id beside it: both 
   await parent.says('"completed","checkpoint":4,')
   const copied = await place.sluice('checkpoints', 'copy', 'history', '--to', 'saved/one', '--json')
   expect(copied.code).toBe(0)
-  const told = JSON.parse(copied.out) as { readonly checkpoint: number; readonly savepoint: string }
-  expect(told).toMatchObject({ job: 'history', openSinks: [], savepoint: expect.stringMatching(/^file:.*saved\/one$/) })
+  expect(JSON.parse(copied.out)).toEqual({
+    job: 'history',
+    savepoint: {
+      uri: expect.stringMatching(/^file:.*saved\/one$/),
+      checkpoint: expect.any(Number),
+      at: expect.stringMatching(/^20.*Z$/),
+      sizeBytes: expect.any(Number),
+      openSinks: [],
+    },
+  })
   // The same store, the same output directory, at the same time.
   const fork = place.startAs(FORK, 'run', JOB, ...SLOW, '--restore', 'saved/one', '--json')
   await fork.says('"running","generation":1,"restored":1}')
@@ -82,6 +90,31 @@ test('a savepoint of a running job is restored under another id beside it: both 
 async function expectEnd(run: Running): Promise<void> {
   const { code, err } = await run.ended
   expect({ code, err }).toMatchObject({ code: 0 })
+}
+
+test('trigger --savepoint takes a checkpoint of the running job and copies it; a place that is taken is refused before', async () => {
+  using place = new Place()
+  const parent = place.start('run', JOB, ...SLOW, '--json')
+  await parent.says('"completed","checkpoint":3,')
+  const triggered = await place.sluice('checkpoints', 'trigger', 'history', '--savepoint', 'saved', '--json')
+  expect(triggered).toMatchObject({ code: 0, err: '' })
+  const { checkpoint, savepoint } = JSON.parse(triggered.out) as Triggered
+  expect(checkpoint).toBeGreaterThan(3)
+  expect(savepoint.checkpoint).toBeGreaterThanOrEqual(checkpoint)
+  expect((await place.sluice('checkpoints', 'verify', './saved')).code).toBe(0)
+  const taken = await place.sluice('checkpoints', 'trigger', 'history', '--savepoint', 'saved')
+  expect(taken).toMatchObject({ code: 2, err: expect.stringMatching(/SLUICE_SAVEPOINT_EXISTS/) })
+  const fork = await place.startAs(FORK, 'run', JOB, ...FAST, '--restore', './saved').ended
+  expect(fork.code).toBe(0)
+  await expectEnd(parent)
+  const forked = place.lines(await place.lineage('fork'))
+  expect(forked).toEqual(expected(forked[0]?.n ?? 0))
+  expect(place.lines(await place.lineage('history'))).toEqual(expected(0))
+})
+
+interface Triggered {
+  readonly checkpoint: number
+  readonly savepoint: { readonly checkpoint: number }
 }
 
 test('a fork that was killed before it came to its savepoint is refused until it is said again (exit 2)', async () => {
@@ -192,7 +225,7 @@ test('without a loss: a sink that closes its output at each checkpoint for a whi
   await place.stoppedAfter(4, '--set', 'rolling=when-full')
   await place.stoppedAfter(8, '--set', 'rolling=each-checkpoint')
   const copied = await place.sluice('checkpoints', 'copy', JOB, '--to', 'saved', '--json')
-  expect(JSON.parse(copied.out)).toMatchObject({ openSinks: [] })
+  expect(JSON.parse(copied.out)).toMatchObject({ savepoint: { openSinks: [] } })
   const visible = place.lines(await place.lineage('history')).length
   const fork = await place.startAs(FORK, 'run', JOB, ...FAST, '--restore', 'saved').ended
   expect(fork.code).toBe(0)

@@ -114,3 +114,22 @@ test('a start above a newer entry of an older generation asks the preflight agai
   expect((await young.ended()).state).toBe('FINISHED')
   expect(world.violations(true)).toEqual([])
 })
+
+test('the checkpoint that was named is restored, although it was the newest when it was named and is not any more', async () => {
+  const world = new JobWorld(LONG)
+  const old = world.start()
+  await old.completed(2)
+  const { truth } = world.outside
+  const named = truth.newest?.retained.at(-1)?.checkpoint ?? 0
+  const young = world.start({ run: { takeOver: true, restore: named, acceptDuplicates: true } })
+  young.process.isHeld = (name) => name.startsWith('store.create job/log/')
+  await world.until(() => young.process.held > 0)
+  await old.completed(3)
+  expect(truth.newest?.retained.map((one) => one.checkpoint)).toContain(named)
+  expect(truth.newest?.retained.at(-1)?.checkpoint).toBeGreaterThan(named)
+  old.process.kill()
+  young.process.release()
+  await young.running()
+  expect(young.events.find((event) => event.kind === 'running')).toMatchObject({ generation: 2, restored: named })
+  expect((await young.ended()).state).toBe('FINISHED')
+})

@@ -29,7 +29,7 @@ function entries(): Entries {
       parallelism: 1,
       scopes: [],
       acceptLoss: null,
-      restoring: undefined,
+      restoringAbove: () => undefined,
     },
     runtime,
   )

@@ -134,7 +134,7 @@ function entries(): Entries {
       parallelism: 1,
       scopes,
       acceptLoss: null,
-      restoring: undefined,
+      restoringAbove: () => undefined,
     },
     nodeRuntime(silent),
   )

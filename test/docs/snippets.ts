@@ -16,6 +16,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -64,19 +65,8 @@ export class SnippetProject implements Disposable {
   readonly files: readonly SnippetFile[]
 
   constructor(markdown: string) {
-    linkPackages(this.directory)
-    writeFileSync(join(this.directory, 'package.json'), '{"type":"module"}')
-    const tsconfig = { extends: join(ROOT, 'tsconfig.json'), compilerOptions: { types: ['node'] }, include: ['*.ts'] }
-    writeFileSync(join(this.directory, 'tsconfig.json'), JSON.stringify(tsconfig))
-    for (const [, file = ''] of markdown.matchAll(/\]\(\.\.\/(test\/docs\/[\w.-]+(?<!\.test)\.ts)\)/g)) {
-      copyFileSync(join(ROOT, file), join(this.directory, basename(file)))
-    }
-    const snippets = snippetsOf(markdown).filter(({ language, isFragment }) => language === 'ts' && !isFragment)
-    this.files = snippets.map((snippet) => {
-      const path = join(this.directory, snippet.name ?? `line-${snippet.line}.ts`)
-      writeFileSync(path, snippet.text)
-      return { path, snippet }
-    })
+    prepareProject(this.directory, '*.ts')
+    this.files = writeSnippets(markdown, this.directory)
   }
 
   /** Of a document of ours, by its path in the repository. */
@@ -87,6 +77,45 @@ export class SnippetProject implements Disposable {
   [Symbol.dispose](): void {
     rmSync(this.directory, { recursive: true, force: true })
   }
+}
+
+/** The ts blocks of several documents, each in a folder of its own: one program for the compiler. */
+export class SnippetLibrary implements Disposable {
+  readonly directory = realpathSync(mkdtempSync(join(tmpdir(), 'sluice-snippets-')))
+  readonly files: readonly (SnippetFile & { readonly document: string })[]
+
+  /** @param documents name to text */
+  constructor(documents: ReadonlyMap<string, string>) {
+    prepareProject(this.directory, '*/*.ts')
+    this.files = [...documents].flatMap(([document, markdown], index) => {
+      const folder = join(this.directory, String(index))
+      mkdirSync(folder)
+      return writeSnippets(markdown, folder).map((file) => ({ ...file, document }))
+    })
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+}
+
+function prepareProject(directory: string, include: string): void {
+  linkPackages(directory)
+  writeFileSync(join(directory, 'package.json'), '{"type":"module"}')
+  const tsconfig = { extends: join(ROOT, 'tsconfig.json'), compilerOptions: { types: ['node'] }, include: [include] }
+  writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify(tsconfig))
+}
+
+function writeSnippets(markdown: string, directory: string): readonly SnippetFile[] {
+  for (const [, file = ''] of markdown.matchAll(/\]\(\.\.\/(test\/docs\/[\w.-]+(?<!\.test)\.ts)\)/g)) {
+    copyFileSync(join(ROOT, file), join(directory, basename(file)))
+  }
+  const snippets = snippetsOf(markdown).filter(({ language, isFragment }) => language === 'ts' && !isFragment)
+  return snippets.map((snippet) => {
+    const path = join(directory, snippet.name ?? `line-${snippet.line}.ts`)
+    writeFileSync(path, snippet.text)
+    return { path, snippet }
+  })
 }
 
 /** As an installation would: `sluice` is this checkout. */

@@ -12,6 +12,9 @@ import { consumeCommitted, runTool } from '../../services/kafka/java-tools.ts'
 import { isAlive } from '../../services/kafka/process-lock.ts'
 import { sharedKafka } from './kafka.ts'
 
+/** Several JVMs, on a machine that may do much else. */
+const SLOW = { timeout: 180_000 }
+
 async function answers(address: string): Promise<boolean> {
   const [host = '', port = ''] = address.split(':')
   return await new Promise((resolve) => {
@@ -24,7 +27,7 @@ async function answers(address: string): Promise<boolean> {
   })
 }
 
-test('files of one run share one broker', async () => {
+test('files of one run share one broker', SLOW, async () => {
   const address = await sharedKafka()
   expect(await sharedKafka()).toBe(address)
   expect(await answers(address)).toBe(true)
@@ -39,7 +42,7 @@ describe('a broker of one test', () => {
     await broker[Symbol.asyncDispose]()
   })
 
-  test('keeps its topics and records through a kill', async () => {
+  test('keeps its topics and records through a kill', SLOW, async () => {
     const to = ['--bootstrap-server', broker.address, '--topic', 'kept']
     await runTool(broker.installation, 'org.apache.kafka.tools.TopicCommand', ['--create', ...to])
     await runTool(broker.installation, 'org.apache.kafka.tools.ProducerPerformance', [
@@ -66,7 +69,7 @@ describe('a broker of one test', () => {
     expect(records.map((record) => record.offset)).toEqual([0, 1, 2, 3, 4])
   })
 
-  test('says what its log says when it cannot start, and keeps the log', async () => {
+  test('says what its log says when it cannot start, and keeps the log', SLOW, async () => {
     const directory = mkdtempSync(join(tmpdir(), 'sluice-broken-'))
     const started = KafkaBroker.start({ directory, settings: { 'log.segment.bytes': '1' } })
     await expect(started).rejects.toThrow(/did not start[\s\S]*log\.segment\.bytes/)
@@ -74,7 +77,7 @@ describe('a broker of one test', () => {
     rmSync(directory, { recursive: true })
   })
 
-  test('ends with the process that started it, however that one ends', async () => {
+  test('ends with the process that started it, however that one ends', SLOW, async () => {
     const main = fileURLToPath(new URL('start-kafka.main.ts', import.meta.url))
     const child = spawn(process.execPath, [...process.execArgv, main], { stdio: ['ignore', 'pipe', 'inherit'] })
     const [line] = (await once(child.stdout, 'data')) as [Buffer]

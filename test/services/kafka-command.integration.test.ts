@@ -11,6 +11,9 @@ const scratch = mkdtempSync(join(tmpdir(), 'sluice-services-'))
 afterAll(() => rmSync(scratch, { recursive: true, force: true }))
 const main = fileURLToPath(new URL('../../services/run.ts', import.meta.url))
 
+/** A JVM or two, on a machine that may do much else. */
+const SLOW = { timeout: 180_000 }
+
 interface Ended {
   readonly code: number | null
   readonly text: string
@@ -33,7 +36,7 @@ function javaInPath(): string {
   return realpathSync(join(directory, 'java'))
 }
 
-test('goes up once, says where it is, survives its starter, and goes down with its data', async () => {
+test('goes up once, says where it is, survives its starter, and goes down with its data', SLOW, async () => {
   const directory = join(scratch, 'kafka')
   const [port = 0] = await findFreePorts(1)
   const place = ['--directory', directory, '--port', String(port)]

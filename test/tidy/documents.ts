@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { ROOT, SnippetProject, snippetsOf } from '../docs/snippets.ts'
+import { ROOT, SnippetLibrary, SnippetProject, snippetsOf } from '../docs/snippets.ts'
 
 const COMMAND = join(ROOT, 'bin/sluice.mjs')
 
@@ -15,18 +15,37 @@ export interface Tried {
   readonly count: number
 }
 
-/** The ts blocks of a document are type-checked together; each that exports a job is planned, each that says `run` is run. */
+/** The ts blocks of all documents are type-checked, in one run of the compiler. @param documents name to text */
+export function checkTypes(documents: ReadonlyMap<string, string>): Tried {
+  using library = new SnippetLibrary(documents)
+  const { directory, files } = library
+  if (files.length === 0) return { problems: [], count: 0 }
+  const argv = ['-p', directory, '--pretty', 'false']
+  const { status, stdout, stderr } = spawnSync(join(ROOT, 'node_modules/.bin/tsc'), argv, {
+    cwd: directory,
+    encoding: 'utf8',
+  })
+  if (status === 0) return { problems: [], count: files.length }
+  const problems = stdout.split(/\n(?=\S)/).map((problem) => {
+    const [, path = '', line = '', what = ''] = /^(\S+)\((\d+),\d+\): (.*)$/s.exec(problem.trim()) ?? []
+    const file = files.find((one) => one.path === join(directory, path))
+    return file === undefined ? problem : `${file.document}:${file.snippet.line + Number(line) - 1}: ${what}`
+  })
+  return { problems: stderr === '' ? problems : [...problems, stderr], count: files.length }
+}
+
+/** Of the ts blocks of a document each that exports a job is planned, each that says `run` is run. */
 export function tryTypescript(markdown: string): Tried {
   using project = new SnippetProject(markdown)
   const { directory, files } = project
-  if (files.length === 0) return { problems: [], count: 0 }
-  const problems = [run(join(ROOT, 'node_modules/.bin/tsc'), ['-p', directory], directory)]
+  const problems: string[] = []
   for (const { path, snippet } of files) {
-    if (/^export default/m.test(snippet.text)) problems.push(run(process.execPath, [COMMAND, 'plan', path], directory))
+    if (/^export default/m.test(snippet.text))
+      problems.push(...run(process.execPath, [COMMAND, 'plan', path], directory))
     if (!snippet.words.includes('run')) continue
-    problems.push(run(process.execPath, ['--conditions=sluice-source', path], directory))
+    problems.push(...run(process.execPath, ['--conditions=sluice-source', path], directory))
   }
-  return { problems: problems.flat(), count: files.length }
+  return { problems, count: files.length }
 }
 
 /**
@@ -122,7 +141,8 @@ const helps = new Map<string, string>()
 
 function helpOf(command: string): string {
   const known =
-    helps.get(command) ?? spawnSync(process.execPath, [COMMAND, command, '--help'], { encoding: 'utf8' }).stdout
+    helps.get(command) ??
+    spawnSync(process.execPath, [COMMAND, ...command.split(' '), '--help'], { encoding: 'utf8' }).stdout
   helps.set(command, known)
   return known
 }
@@ -131,8 +151,13 @@ function helpOf(command: string): string {
 function tryInvocations(text: string): readonly string[] {
   const joined = text.replaceAll(/\\\n\s*/g, '')
   return [...joined.matchAll(/(?:^|[\s"'/])sluice ([a-z]+)\b([^\n|;&]*)/g)].flatMap(([, command = '', rest = '']) => {
-    const known = helpOf(command)
-    if (!known.startsWith(`Usage: sluice ${command}`)) return [`sluice ${command}: there is no such command`]
+    const help = helpOf(command)
+    if (!help.startsWith(`Usage: sluice ${command}`)) return [`sluice ${command}: there is no such command`]
+    const [, below = ''] = /^ ([a-z]+)/.exec(rest) ?? []
+    const isGroup = help.includes('\nCommands:\n') && below !== ''
+    const known = isGroup ? helpOf(`${command} ${below}`) : help
+    if (isGroup && !known.startsWith(`Usage: sluice ${command} ${below}`))
+      return [`sluice ${command} ${below}: there is no such command`]
     const flags = [...rest.replace(/\s#.*$/, '').matchAll(/(?<=[\s[])--[a-z-]+/g)].map(([flag]) => flag)
     return flags.filter((flag) => !known.includes(flag)).map((flag) => `sluice ${command}${rest}: there is no ${flag}`)
   })

@@ -32,6 +32,7 @@ const UNMET: Readonly<Record<string, string>> = {
   '<> <> is not a positive integer': 'as lineages',
   'operator "<>" failed: <>': 'adds the operator to an error that keeps its code',
   'operator "<>": <>': 'adds the operator to an error that keeps its code',
+  'source "<>": <>': 'adds the source to an error that keeps its code',
   '<>: <>': 'adds the source or sink to an error that keeps its code',
   'checkpoint <> cannot be restored: <>': 'adds the checkpoint to an error that keeps its code',
   'checkpoint <> is completed, but its commits cannot be read: <>; with --accept-loss <> too, if records of it may be missing for ever':

@@ -5,6 +5,7 @@
 import { malformed } from './malformed.ts'
 import { recordBytesOf, type RecordBatch } from './record-batch.ts'
 
+/** One of a record's headers: a name, which may come more than once, and bytes. */
 export interface RecordHeader {
   readonly key: string
   readonly value: Buffer | null

@@ -12,8 +12,8 @@ const BIN = fileURLToPath(new URL('../../../bin/sluice.mjs', import.meta.url))
 export const WAYS = ['socket', 'store'] as const
 export type Way = (typeof WAYS)[number]
 
-/** Slow enough to be asked something on the way, on a busy machine too: a checkpoint every 100 ms, sixty of them. */
-export const STEADY = { BATCH: 2, PACE_MS: 20, INTERVAL_MS: 100 }
+/** Slow enough to be asked something on the way, on a busy machine too: a checkpoint every 200 ms, sixty of them. */
+export const STEADY = { BATCH: 2, PACE_MS: 20, INTERVAL_MS: 200 }
 
 /** Where sockets of the processes of this test file are. Paths of sockets are short. */
 export class SocketPlace implements Disposable {

@@ -22,7 +22,7 @@ const DRAIN = ['stop', 'kills', '--drain'] as const
 /** Lives of each kind. */
 const LIVES = IS_LONG ? 40 : 2
 const LATEST_KILL_MS = 400
-const PARALLEL = { BLOCK: 70, BATCHES: 1, INTERVAL_MS: 80 }
+const PARALLEL = { BLOCK: 70, BATCHES: 1, INTERVAL_MS: 150 }
 const KINDS = [
   { name: 'one chain', flags: [], isParallel: false },
   { name: 'parallelism 3', flags: at(3), isParallel: true },

@@ -4,8 +4,9 @@ import { memoryStore } from '../../../checkpoint-store/memory.ts'
 import { RetryableError, type Runtime } from '../../../engine/api/index.ts'
 import { encodeLogEntry, logKey, type LogEntry } from '../../../engine/checkpoint/log-entry.ts'
 import { askJob, requestCheckpoint, type AskOptions, type Answered } from '../../../cli/control/client.ts'
+import { Control } from '../../../cli/control/control.ts'
 import { MailboxReader, POLL_MS } from '../../../cli/control/mailbox-reader.ts'
-import type { ControlOutcome, Verb } from '../../../cli/control/protocol.ts'
+import { encodeMessage, type ControlOutcome, type Verb } from '../../../cli/control/protocol.ts'
 import { sampleEntry, sampleRetained, type EntrySample } from '../../checkpoint/samples.ts'
 import { seeded, VirtualTime } from '../../simulation/virtual-time.ts'
 import { runtime } from '../../task/attempt.ts'
@@ -226,6 +227,19 @@ test('an old mailbox is swept by a newer generation, and that of a newer one nev
   await elsewhere.pass(mailbox[Symbol.asyncDispose]())
   const left = [`sluice-${'2'.repeat(32)}-request-1`, `sluice-${'3'.repeat(32)}-request-1`, 'something']
   expect(await elsewhere.keys()).toEqual(left)
+})
+
+test('a run that only delivers, and ends the job for good, sweeps what the process before it has left, too', async () => {
+  const store = memoryStore()
+  const left = `${job}/control/sluice-${'1'.repeat(32)}-request-1`
+  await store.put(left, Buffer.from(encodeMessage({ job, verb: 'drain', generation: 1 })))
+  const control = new Control()
+  await control.open({ job, store, runtime, holder, way: 'store', onAsked: () => undefined })
+  // No task starts, so it never says that it is running.
+  control.onLog({ newest: sampleEntry({ holder, generation: 2, kind: 'ended', end: { state: 'FINISHED' } }) })
+  await control.through(Promise.resolve())
+  await control[Symbol.asyncDispose]()
+  expect(await store.get(left)).toBeUndefined()
 })
 
 test('an idle mailbox costs one read per look, and no listing', async () => {

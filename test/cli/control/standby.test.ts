@@ -4,6 +4,9 @@ import { memoryStore } from '../../../checkpoint-store/memory.ts'
 import { FencedError, type Runtime } from '../../../engine/api/index.ts'
 import { encodeLogEntry, logKey, type LogEntry } from '../../../engine/checkpoint/log-entry.ts'
 import type { RunEnd } from '../../../engine/coordinator/run-job.ts'
+import { nodeRuntime } from '../../../engine/host/node-runtime.ts'
+import { Control } from '../../../cli/control/control.ts'
+import { encodeMessage, mailboxOf } from '../../../cli/control/protocol.ts'
 import { standBy } from '../../../cli/standby.ts'
 import { sampleEntry } from '../../checkpoint/samples.ts'
 import type { StartOptions } from '../../kills/harness.ts'
@@ -17,9 +20,12 @@ afterAll(() => place[Symbol.dispose]())
 /** From the death of the leader to the first checkpoint of the next one; a start of a process is not in it. */
 const TAKEOVER_MS = 15_000
 
-async function standingBy(arena: AskedArena, options: StartOptions = {}): Promise<Run> {
+/** The leader is stopped meanwhile: however long it takes, it neither ends nor fails before somebody stands by. */
+async function standingBy(arena: AskedArena, leader: Run, options: StartOptions = {}): Promise<Run> {
+  leader.child.kill('SIGSTOP')
   const run = arena.start({ isTraced: false, flags: ['--standby'], ...options })
-  await until(() => run.events('standing-by').length > 0, 'it to stand by')
+  await until(() => run.events('standing-by').length > 0, 'it to stand by', 60_000)
+  leader.child.kill('SIGCONT')
   return run
 }
 
@@ -28,7 +34,8 @@ describe.concurrent('a standby', () => {
   test('takes over from a leader that is killed; of two one does, and the other goes on standing by', async () => {
     using arena = new AskedArena()
     const leader = await arena.running()
-    const both = [await standingBy(arena, { settings: STEADY }), await standingBy(arena, { settings: STEADY })]
+    const settings = { ...STEADY, INTERVAL_MS: 100 }
+    const both = [await standingBy(arena, leader, { settings }), await standingBy(arena, leader, { settings })]
     expect(both.map((run) => run.events('standing-by'))).toEqual(
       both.map(() => [
         expect.objectContaining({ leader: expect.objectContaining({ generation: 1, pid: leader.child.pid }) }),
@@ -57,7 +64,7 @@ describe.concurrent('a standby', () => {
   ] as const)('ends with 0 when the job is %s', async (_, verb, state) => {
     using arena = new AskedArena()
     const leader = await arena.running()
-    const standby = await standingBy(arena)
+    const standby = await standingBy(arena, leader)
     expect(await arena.hear('socket', ...verb)).toMatchObject({ state, exitCode: 0 })
     await leader.expectCode(0)
     await standby.expectCode(0)
@@ -69,7 +76,7 @@ describe.concurrent('a standby', () => {
     using arena = new AskedArena()
     const settings = { BATCH: 2, POISON: 60, RESTARTS: 0 }
     const leader = await arena.running({ settings }, 1)
-    const standby = await standingBy(arena, { settings })
+    const standby = await standingBy(arena, leader, { settings })
     await leader.expectCode(1)
     await standby.expectCode(1)
     expect(standby.events('ended')).toEqual([
@@ -80,8 +87,8 @@ describe.concurrent('a standby', () => {
   test('does not take over from a leader that is stopped and may wake up; a signal ends it at once', async () => {
     using arena = new AskedArena()
     const leader = await arena.running()
+    const standby = await standingBy(arena, leader)
     leader.child.kill('SIGSTOP')
-    const standby = await standingBy(arena)
     // Longer than it would watch a log that it knows nothing else of.
     const before = performance.now()
     await until(() => performance.now() - before > 4_000, 'a while')
@@ -95,7 +102,13 @@ describe.concurrent('a standby', () => {
 
   test('where nobody leads it runs at once; together with what a person decides about the job it is refused', async () => {
     using arena = new AskedArena()
-    for (const flags of [['--take-over'], ['--restore', 'none'], ['--restore', '3'], ['--accept-loss', '3']]) {
+    for (const flags of [
+      ['--take-over'],
+      ['--restore', 'none'],
+      ['--restore', '3'],
+      ['--accept-loss', '3'],
+      ['--drop', 'totals'],
+    ]) {
       const refused = await arena.run(2, { isTraced: false, flags: ['--standby', ...flags] })
       expect(refused.events('refused')).toMatchObject([{ code: 'SLUICE_USAGE' }])
     }
@@ -183,6 +196,18 @@ describe('a standby on another host', () => {
     expect(other.led.at(-1)).toBe('9 another')
   })
 
+  test('does not start a job again that was ended while it tried to lead', async () => {
+    const other = new OtherHost()
+    let tries = 0
+    const lead = async (): Promise<RunEnd> => {
+      tries += 1
+      if (tries > 1) throw new Error('the job was stopped, and it starts it again')
+      await other.append({ kind: 'ended', end: { state: 'STOPPED' } })
+      throw new FencedError('it is run by another one')
+    }
+    expect(await other.standBy(lead)).toEqual({ state: 'STOPPED' })
+  })
+
   test('hears an ending that another start has followed already', async () => {
     const other = new OtherHost()
     other.atMs = async (nowMs) => {
@@ -193,3 +218,25 @@ describe('a standby on another host', () => {
     expect(await other.standBy(() => Promise.reject(new Error('it must not lead')))).toEqual({ state: 'STOPPED' })
   })
 })
+
+test.each(['stop', 'drain', 'cancel'] as const)(
+  'a %s asked of a run that was fenced does not end the next run of that process',
+  async (verb) => {
+    const store = memoryStore()
+    const { job, generation, holder: sample } = sampleEntry({ seq: 1, kind: 'started' })
+    const holder = { ...sample, socket: `sluice-${'0'.repeat(32)}` }
+    await using control = new Control()
+    const heard = Promise.withResolvers<void>()
+    await control.open({ job, store, runtime: nodeRuntime(), holder, way: 'store', onAsked: () => heard.resolve() })
+    const asked = control.begin()
+    const request = encodeMessage({ job, verb, generation })
+    await store.create(mailboxOf(job, holder)?.requestKey(1) ?? '', Buffer.from(request))
+    await heard.promise
+    const isAborted = (signals: typeof asked): readonly boolean[] =>
+      [signals.stopSignal, signals.drainSignal, signals.cancelSignal].map((signal) => signal.aborted)
+    expect(isAborted(asked)).toContain(true)
+    expect(isAborted(control.begin())).toEqual([false, false, false])
+    control.stop(new Error('SIGTERM'))
+    expect(isAborted(control.begin())).toEqual([true, false, false])
+  },
+)

@@ -20,6 +20,8 @@ import {
   TestProducer,
 } from './transactions.ts'
 
+/** A broker starts anew, on a machine that may do much else. */
+const SLOW = { timeout: 180_000 }
 const COMMIT = { commits: true, version: 4 }
 
 let proxy: KafkaProxy
@@ -155,7 +157,7 @@ test('the second of several requests can be meant', async () => {
   expect(await offsetOf(watcher, 'data', 'end')).toBe(before + 2)
 })
 
-test('it goes on when the broker was killed and is back, and when all connections were cut', async () => {
+test('it goes on when the broker was killed and is back, and when all connections were cut', SLOW, async () => {
   const producer = await prepared()
   await broker.kill()
   expect(await commitOnce(producer)).toBe('no answer')

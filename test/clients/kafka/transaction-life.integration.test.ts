@@ -18,6 +18,9 @@ import {
   TestProducer,
 } from './transactions.ts'
 
+/** A broker starts anew, on a machine that may do much else. */
+const SLOW = { timeout: 180_000 }
+
 const VERSIONS = ['v1', 'v4', 'v5'] as const
 type Version = (typeof VERSIONS)[number]
 const numberOf: Readonly<Record<Version, number>> = { v1: 1, v4: 4, v5: 5 }
@@ -242,29 +245,33 @@ describe('a broker that is killed, or forgets', () => {
     await broker[Symbol.asyncDispose]()
   })
 
-  test('commits after its restart what was prepared before, and what it was killed in the middle of, once', async () => {
-    const before = await offsetOf(own, 'data', 'end')
-    const prepared = await Promise.all(VERSIONS.map(async (version) => await prepare(own, 'data', version)))
-    const inFlight = await Promise.all(VERSIONS.map(async (version) => await prepare(own, 'data', version)))
-    const asked = inFlight.map(async ({ handle, version }) =>
-      own
-        .ask(END_TXN, coordinatorOf(handle.transactionalId), { ...handle, commits: true }, { version })
-        .catch((error: unknown) => error),
-    )
-    await broker.kill()
-    await Promise.all(asked)
-    await broker.restart()
-    for (const one of [...prepared, ...inFlight]) {
-      expect(await commit(one, one.version)).toBe(0)
-      const { state } = await settledState(own, one.handle.transactionalId)
-      expect(state).toBe('CompleteCommit')
-    }
-    // Six records and six markers, none twice.
-    expect(await offsetOf(own, 'data', 'stable')).toBe(before + 12)
-    expect(await offsetOf(own, 'data', 'end')).toBe(before + 12)
-  })
+  test(
+    'commits after its restart what was prepared before, and what it was killed in the middle of, once',
+    SLOW,
+    async () => {
+      const before = await offsetOf(own, 'data', 'end')
+      const prepared = await Promise.all(VERSIONS.map(async (version) => await prepare(own, 'data', version)))
+      const inFlight = await Promise.all(VERSIONS.map(async (version) => await prepare(own, 'data', version)))
+      const asked = inFlight.map(async ({ handle, version }) =>
+        own
+          .ask(END_TXN, coordinatorOf(handle.transactionalId), { ...handle, commits: true }, { version })
+          .catch((error: unknown) => error),
+      )
+      await broker.kill()
+      await Promise.all(asked)
+      await broker.restart()
+      for (const one of [...prepared, ...inFlight]) {
+        expect(await commit(one, one.version)).toBe(0)
+        const { state } = await settledState(own, one.handle.transactionalId)
+        expect(state).toBe('CompleteCommit')
+      }
+      // Six records and six markers, none twice.
+      expect(await offsetOf(own, 'data', 'stable')).toBe(before + 12)
+      expect(await offsetOf(own, 'data', 'end')).toBe(before + 12)
+    },
+  )
 
-  test('forgets an id that was not used for long, but not an open transaction, however old', async () => {
+  test('forgets an id that was not used for long, but not an open transaction, however old', SLOW, async () => {
     const open = await Promise.all(VERSIONS.map(async (version) => await prepare(own, 'data', version)))
     const done = await prepare(own, 'data', 'v4')
     await ended(done, true)

@@ -92,7 +92,7 @@ class Traffic {
   }
 }
 
-test('killed at whatever moment, restored at another parallelism, with partitions added meanwhile: the output is exactly the committed records, once and in order', async () => {
+test('killed at any moment, restored at another parallelism, partitions added meanwhile: exactly the committed records, once and in order', async () => {
   const topic = uniqueName('killed')
   await createTopic(client, topic, 2)
   const ids = [uniqueName('id'), uniqueName('id')]

@@ -4,16 +4,20 @@ import { KafkaClient } from '../../../clients/kafka/client.ts'
 import { kafkaSource, stringValue, type KafkaSourceOptions } from '../../../sources/kafka/source.ts'
 import { KafkaBroker } from '../../../services/kafka/broker.ts'
 import { runTool } from '../../../services/kafka/java-tools.ts'
+import { KafkaProxy, type TrapAction } from '../../clients/kafka/kafka-proxy.ts'
 import { append, createTopic, offsetOf, records } from '../../clients/kafka/transactions.ts'
 import { uniqueName } from '../../services/kafka.ts'
 import { readAll, TopicReading } from './read-topics.ts'
 
 let broker: KafkaBroker
+let proxy: KafkaProxy
 let client: KafkaClient
 const SLOW_MS = 180_000
 
 beforeAll(async () => {
+  proxy = await KafkaProxy.start()
   broker = await KafkaBroker.start({
+    advertisedPort: proxy.port,
     settings: {
       'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
       'allow.everyone.if.no.acl.found': 'true',
@@ -21,10 +25,12 @@ beforeAll(async () => {
       'quota.window.num': '2',
     },
   })
-  client = await KafkaClient.open({ brokers: [broker.address] })
+  proxy.forwardTo(broker.port)
+  client = await KafkaClient.open({ brokers: [broker.directAddress] })
 }, SLOW_MS)
 afterAll(async () => {
   await client[Symbol.asyncDispose]()
+  await proxy[Symbol.asyncDispose]()
   await broker[Symbol.asyncDispose]()
 })
 
@@ -173,6 +179,23 @@ test('a topic that the user may not read is refused by name before anything star
     })
 })
 
+const FETCH_KEY = 1
+
+test.each<TrapAction>(['cut-before', 'cut-after', 'cut-within', 'drop-reply', { delayMs: 50 }])(
+  'a fetch that comes to grief on its way is sent again, and each record comes once, in order: %o',
+  async (action) => {
+    const topic = await topicOf(0)
+    for (let batch = 0; batch < 10; batch += 1)
+      await append(client, { topic, records: records(...numbers(batch * 20, 20)) })
+    const connect = { brokers: [broker.address], requestTimeout: 500 }
+    await using reading = await TopicReading.open(sourceOf(topic, { connect, maxPartitionBytes: 400, maxWaitMs: 50 }))
+    const trap = proxy.trap({ apiKey: FETCH_KEY, action, nth: 2 })
+    await reading.until(() => reading.values.length >= 200)
+    await trap.reached
+    expect(reading.values).toEqual(numbers(0, 200))
+  },
+)
+
 test('a throttled reader is slower, and reads everything', async () => {
   const topic = await topicOf(0)
   const large = 'x'.repeat(1_000)
@@ -266,6 +289,13 @@ test(
       name: 'TerminalError',
       code: 'SLUICE_KAFKA_LOG_TRUNCATED',
       message: expect.stringContaining('its log is another one from offset 5'),
+    })
+    // An epoch that the log never had.
+    held.set(mine.split.id, { ...mine, position: { offset: 5, leaderEpoch: 9_999 } })
+    await using foreign = await TopicReading.open(sourceOf(topic), held)
+    await expect(foreign.until()).rejects.toMatchObject({
+      code: 'SLUICE_KAFKA_LOG_TRUNCATED',
+      message: expect.stringContaining('its log has no such epoch'),
     })
     held.set(mine.split.id, { ...mine, position: { offset: 5, leaderEpoch } })
     await using sound = await TopicReading.open(sourceOf(topic), held)

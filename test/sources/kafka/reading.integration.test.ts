@@ -281,6 +281,34 @@ describe('a record that cannot be decoded', () => {
   })
 })
 
+test('what is fetched and not taken stays within its bounds, whoever is slow', async () => {
+  const topic = uniqueName('bounded')
+  await createTopic(client, topic, 4)
+  const large = 'x'.repeat(1_000)
+  for (let batch = 0; batch < 80; batch += 1) {
+    await append(client, { topic, partition: batch % 4, records: records(...Array.from({ length: 20 }, () => large)) })
+  }
+  const batchBytes = ((await readAll(sourceOf(topic))).counts.get('fetched-bytes') ?? 0) / 80
+  // Whole batches, so that none is cut off and sent twice.
+  const source = sourceOf(topic, {
+    maxPartitionBytes: 2 * batchBytes,
+    maxFetchBytes: 4 * batchBytes,
+    maxBufferedBytes: 6 * batchBytes,
+    maxBatchRecords: 7,
+  })
+  await using reading = await TopicReading.open(source)
+  let mostBatches = 0
+  await reading.until(() => {
+    const fetched = (reading.counts.get('fetched-bytes') ?? 0) / batchBytes
+    mostBatches = Math.max(mostBatches, fetched - reading.values.length / 20)
+    return false
+  })
+  expect(reading.values).toHaveLength(1_600)
+  // Beside what waits, what was taken of one partition is being decoded.
+  expect(mostBatches).toBeLessThanOrEqual(8)
+  expect(mostBatches).toBeGreaterThan(2)
+})
+
 describe('seen from outside', () => {
   test('the lag is a gauge, and offsets of acknowledged checkpoints are those of the group', async () => {
     const topic = await topicOf('0', '1', '2', '3')
