@@ -127,6 +127,8 @@ test('killed at any moment, restored at another parallelism, partitions added me
     kills += 1
   }
   const job = start(place, topic, 'parallelism=2')
+  // What the killed ones cannot have brought.
+  await traffic.step()
   const all = (): number => expected.length + traffic.expected.length
   await until(() => copied(place).length >= all(), 'all records')
   job.child.kill('SIGTERM')
