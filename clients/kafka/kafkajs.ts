@@ -10,6 +10,8 @@
  *
  * - a timer that fires 900 times a second per connection, and the warning of Node 24 that its delay is negative;
  * - two requests at once on a connection that is not open opened it twice, and their answers came out of order;
+ * - a request without an answer in time left its connection open: where the network is gone all that come after it wait on it for as long as
+ *   TCP takes to notice, a quarter of an hour; a prepared transaction does not live for longer;
  * - the half of an answer that a dead connection left behind was taken for the beginning of what came over the next one.
  */
 import { createRequire } from 'node:module'
@@ -115,7 +117,7 @@ interface Connection {
   chunks: readonly Buffer[]
   bytesBuffered: number
   bytesNeeded: number
-  readonly socket?: { destroy(): void }
+  readonly socket?: { destroy(error?: Error): void }
   readonly requestQueue: RequestQueue
   isConnected(): boolean
   connect(): Promise<unknown>
@@ -178,7 +180,8 @@ async function send<Q, A extends Throttled>(broker: Broker, api: Api<Q, A>, vers
   if (isFlexible) writer.noTaggedFields()
   api.encode(writer, request, version)
   const bytes = writer.written
-  return await broker.connectionPool.send({
+  const pool = broker.connectionPool
+  const sent = pool.send<A>({
     request: { apiKey: api.key, apiName: api.name, apiVersion: version, encode: () => ({ buf: bytes, buffer: bytes }) },
     response: {
       decode: async (raw) => {
@@ -191,6 +194,18 @@ async function send<Q, A extends Throttled>(broker: Broker, api: Api<Q, A>, vers
     },
     logResponseError: false,
   })
+  return await sent.catch((error: unknown) => {
+    if (error instanceof Error && error.name === REQUEST_TIMEOUT) closeSilent(pool, api.key, error)
+    throw error
+  })
+}
+
+const REQUEST_TIMEOUT = 'KafkaJSRequestTimeoutError'
+const FETCH_KEY = 1
+
+/** The next request goes over another one; those under way on it have no answer either. Fetches have the second of the pool. */
+function closeSilent({ pool }: ConnectionPool, apiKey: number, error: Error): void {
+  pool[apiKey === FETCH_KEY ? 1 : 0]?.socket?.destroy(error)
 }
 
 function mendedCluster(cluster: Cluster): Cluster {

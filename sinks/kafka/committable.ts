@@ -4,6 +4,7 @@
  */
 import { CorruptCheckpointError, jsonCodec, type Codec } from '../../engine/api/index.ts'
 
+/** A prepared transaction: its handle, and what it is about. */
 export interface KafkaTransaction {
   readonly transactionalId: string
   readonly producerId: number
@@ -25,7 +26,12 @@ export const kafkaTransactionCodec: Codec<KafkaTransaction> = {
   encode: (transaction) => json.encode(transaction),
   decode: (bytes, version) => {
     if (version !== json.version) {
-      throw new CorruptCheckpointError(`a Kafka transaction of version ${version}; this release reads ${json.version}`)
+      throw new CorruptCheckpointError(
+        `a Kafka transaction of version ${version}; this release reads ${json.version}`,
+        {
+          code: 'SLUICE_FORMAT_UNKNOWN',
+        },
+      )
     }
     return parseTransaction(json.decode(bytes, version))
   },
@@ -60,7 +66,9 @@ function parseTransaction(value: unknown): KafkaTransaction {
     begunAtMs === undefined ||
     records === undefined
   ) {
-    throw new CorruptCheckpointError(`not a Kafka transaction: ${JSON.stringify(value)}`)
+    throw new CorruptCheckpointError(`not a Kafka transaction: ${JSON.stringify(value)}`, {
+      code: 'SLUICE_CHECKPOINT_CORRUPT',
+    })
   }
   return { transactionalId, producerId, producerEpoch, endTxnVersion, use, begunAtMs, records }
 }

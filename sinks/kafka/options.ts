@@ -2,7 +2,6 @@
 import type { KafkaConfig } from 'kafkajs'
 import { COMPRESSIONS, type Compression } from '../../clients/kafka/compression/codec.ts'
 import { TerminalError, type Guarantee } from '../../engine/api/index.ts'
-import type { KafkaConnection } from './connection.ts'
 
 /** One record for Kafka. Strings are written as UTF-8. */
 export interface KafkaRecord {
@@ -18,11 +17,13 @@ export interface KafkaRecord {
   readonly timestamp?: number
 }
 
+/** Of a record: a name and any bytes. Names may come more than once. */
 export interface KafkaHeader {
   readonly key: string
   readonly value: Uint8Array | string | null
 }
 
+/** Where a Kafka sink writes, what, and with which guarantee. */
 export interface KafkaSinkOptions<T> {
   /** As kafkajs has it: `brokers`, `ssl`, `sasl`, … Passwords do not get into plans or logs. */
   readonly connect: KafkaConfig
@@ -54,8 +55,6 @@ export interface KafkaSinkOptions<T> {
   readonly lingerMs?: number
   /** When no record was taken for so long the attempt ends; default 120,000. */
   readonly deliveryTimeoutMs?: number
-  /** For tests: another way to the cluster. */
-  readonly open?: (config: KafkaConfig) => Promise<KafkaConnection>
 }
 
 export interface Settings {
@@ -127,5 +126,5 @@ function numbersOf(options: KafkaSinkOptions<never>): Partial<Record<keyof typeo
 }
 
 function refuse(what: string, cure: string): never {
-  throw new TerminalError(`Kafka sink: ${what}; ${cure}`, { code: 'SLUICE_KAFKA_SINK_OPTIONS' })
+  throw new TerminalError(`Kafka sink: ${what}; ${cure}`, { code: 'SLUICE_KAFKA_SINK_OPTION' })
 }

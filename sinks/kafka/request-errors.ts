@@ -31,9 +31,12 @@ export function produceError(operator: string, refused: Refused): SluiceError {
   if (NOT_ALLOWED.has(errorCode)) return new TerminalError(`${what}. ${RIGHTS}`, { code: 'SLUICE_KAFKA_NOT_ALLOWED' })
   const { next } = errorOfCode(errorCode)
   if (next === 'fatal' && errorCode !== UNKNOWN_SERVER_ERROR) {
-    return new TerminalError(`${what}. It would not be taken if it came again`, { code: 'SLUICE_KAFKA_REFUSED' })
+    return new TerminalError(`${what}. It would not be taken if it came again`, { code: 'SLUICE_KAFKA_WRITE_REFUSED' })
   }
-  if (transactionalId === null) return new TaskFailure(what, { code: 'SLUICE_KAFKA_REFUSED' })
+  if (transactionalId === null)
+    return new TaskFailure(`${what}. It is written again from the last checkpoint`, {
+      code: 'SLUICE_KAFKA_WRITE_REFUSED',
+    })
   return endedByOthers(`${what}, in the transaction of "${transactionalId}"`)
 }
 
@@ -55,7 +58,7 @@ export function transactionError(
   const { next } = errorOfCode(errorCode)
   if (next === 'fenced' || next === 'lost') return endedByOthers(what)
   if (next === 'fatal' && errorCode !== UNKNOWN_SERVER_ERROR) {
-    return new TerminalError(`${what}. It would be if it came again`, { code: 'SLUICE_KAFKA_REFUSED' })
+    return new TerminalError(`${what}. It would be if it came again`, { code: 'SLUICE_KAFKA_WRITE_REFUSED' })
   }
   return new RetryableError(`${what} for as long as was waited`, { code: 'SLUICE_KAFKA_UNREACHABLE' })
 }

@@ -140,6 +140,11 @@ export class Sender {
       if (broker.underWay >= (this.#isWarm(broker) ? MOST_UNDER_WAY : 1)) return
       const parts = this.#take(session, left)
       void this.#request(nodeId, session, parts)
+      if (this.#options.compression !== 'none') {
+        // Compressing takes long: others have their turn between two requests (T3).
+        setImmediate(() => this.wake())
+        return
+      }
       left = left.filter((queue) => queue.isSendable)
     }
   }
@@ -202,7 +207,11 @@ export class Sender {
   #answered(session: Session, part: Part, answered: PartitionProduced | undefined): void {
     const { queue, batch } = part
     if (answered === undefined) {
-      session.fail(new TaskFailure(`Kafka's answer to Produce leaves out ${queue.topic}-${queue.partition}`))
+      session.fail(
+        new TaskFailure(`Kafka's answer to Produce leaves out ${queue.topic}-${queue.partition}`, {
+          code: 'SLUICE_KAFKA_WRITE_REFUSED',
+        }),
+      )
       return
     }
     const { errorCode } = answered

@@ -88,7 +88,7 @@ export class Topics {
     return new TerminalError(
       `Kafka sink "${this.#options.operator}": there is no topic "${topic}". Topics are not created by writing to them: create it ` +
         `with the partitions it shall have, or write to another one`,
-      { code: 'SLUICE_KAFKA_TOPIC_MISSING' },
+      { code: 'SLUICE_KAFKA_OUTPUT_TOPIC_MISSING' },
     )
   }
 

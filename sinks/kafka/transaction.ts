@@ -131,7 +131,7 @@ export class Transaction {
 
   /** What holds up readers must go when nobody will finish it: never what was prepared (S2). */
   async abandon(): Promise<void> {
-    this.session.fail(new RetryableError('the writer is closed'))
+    this.session.fail('the writer is closed')
     await this.#admitting
     if (!this.isBegun || this.#isPrepared || this.#begunAtMs === 0) return
     const { producer, endTxnVersion } = await this.#begun

@@ -85,8 +85,27 @@ test(
     await until(() => within.log().some(({ committedThrough }) => committedThrough > 2), 'commits')
     await broker.kill()
     await broker.restart()
-    await between.run(0)
+    const ended = await between.run(0)
+    expect(ended.events('ended')).toMatchObject([{ state: 'FINISHED' }])
     await running.expectCode(0)
+  },
+)
+
+test(
+  'an EndTxn that arrives long after its sender gave it up, and used the id again, changes nothing (F30)',
+  { timeout: TIMEOUT_MS },
+  async () => {
+    using orders = ordersOf('late-end')
+    const trap = proxy.trap({ apiKey: END_TXN.key, action: 'hold-request', nth: 3 })
+    const run = orders.start({ RATE: 80 })
+    await reached(trap, run)
+    const committed = (): number => orders.log().at(-1)?.committedThrough ?? 0
+    const held = committed()
+    await until(() => committed() > held + 15, 'it to go on')
+    trap.release()
+    await trap.answered
+    await run.expectCode(0)
+    expect(run.events('restarting')).toEqual([])
   },
 )
 

@@ -6,7 +6,8 @@ import { RecordColumns } from '../../../clients/kafka/wire/record-columns.ts'
 import { committedBatches } from '../../../clients/kafka/read-committed.ts'
 import { RetryableError } from '../../../engine/api/index.ts'
 import type { KafkaConnection } from '../../../sinks/kafka/connection.ts'
-import { kafkaSink, type KafkaSinkOptions, type KafkaTransaction } from '../../../sinks/kafka/sink.ts'
+import { createKafkaSink } from '../../../sinks/kafka/create-sink.ts'
+import type { KafkaSinkOptions, KafkaTransaction } from '../../../sinks/kafka/sink.ts'
 import type { SinkEnvironment } from '../../conformance/sink.ts'
 import { sharedKafka, uniqueName } from '../../services/kafka.ts'
 import {
@@ -41,13 +42,13 @@ export async function kafkaEnvironment(options: KafkaEnvironmentOptions = {}): P
     topic,
     record: (number) => number,
     createSink: () => {
-      const sink = kafkaSink<number>({
+      const given: KafkaSinkOptions<number> = {
         connect: config,
         topic,
         record: (number) => ({ value: String(number) }),
-        open: async (from) => failingCommits(await KafkaClient.open(from), failing),
         ...options,
-      })
+      }
+      const sink = createKafkaSink<number>(given, async (from) => failingCommits(await KafkaClient.open(from), failing))
       return {
         ...sink,
         createWriter: async (context, restored) => {

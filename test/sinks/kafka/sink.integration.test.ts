@@ -13,6 +13,7 @@ import {
   type Sink,
   type SinkValidateContext,
 } from '../../../engine/api/index.ts'
+import { createKafkaSink, type OpenConnection } from '../../../sinks/kafka/create-sink.ts'
 import { kafkaSink, type KafkaRecord, type KafkaSinkOptions, type KafkaTransaction } from '../../../sinks/kafka/sink.ts'
 import { createTopic, DEADLINE_MS, fetchOnce } from '../../clients/kafka/transactions.ts'
 import { BOUNDS, silent, SinkGeneration } from '../../conformance/sink-generation.ts'
@@ -38,7 +39,7 @@ async function topicOf(partitions = 1): Promise<string> {
   return topic
 }
 
-type Options = Partial<KafkaSinkOptions<number>>
+type Options = Partial<KafkaSinkOptions<number>> & { readonly open?: OpenConnection }
 
 function jobOf(
   topic: string | undefined,
@@ -47,7 +48,10 @@ function jobOf(
 ): SinkGeneration<number, KafkaTransaction, never> {
   const environment = {
     createSink: () =>
-      kafkaSink<number>({ connect: { brokers }, ...(topic !== undefined && { topic }), record, ...options }),
+      createKafkaSink<number>(
+        { connect: { brokers }, ...(topic !== undefined && { topic }), record, ...options },
+        options.open ?? (async (config) => await KafkaClient.open(config)),
+      ),
     record: (number: number) => number,
     readVisible: () => Promise.resolve([]),
     [Symbol.asyncDispose]: () => Promise.resolve(),
@@ -231,7 +235,7 @@ describe('is refused before anything is written', () => {
   test('a topic that is not there, and none is made', async () => {
     const topic = uniqueName('missing')
     expect(await refused({ topic })).toEqual([
-      'SLUICE_KAFKA_TOPIC_MISSING',
+      'SLUICE_KAFKA_OUTPUT_TOPIC_MISSING',
       expect.stringContaining(`no topic "${topic}"`),
     ])
     expect((await client.metadata([topic])).topics[0]?.errorCode).toBe(3)
@@ -272,7 +276,12 @@ describe('is refused before anything is written', () => {
 
 describe('a record that cannot be written ends the attempt, named', () => {
   test.each<[string, string, (number: number) => KafkaRecord, Options]>([
-    ['to a topic that is not there', 'SLUICE_KAFKA_TOPIC_MISSING', () => ({ topic: 'not-there', value: '' }), {}],
+    [
+      'to a topic that is not there',
+      'SLUICE_KAFKA_OUTPUT_TOPIC_MISSING',
+      () => ({ topic: 'not-there', value: '' }),
+      {},
+    ],
     ['to a partition that is not there', 'SLUICE_KAFKA_PARTITION_MISSING', () => ({ partition: 7, value: '' }), {}],
     ['with a time that is none', 'SLUICE_KAFKA_RECORD', () => ({ timestamp: NaN, value: '' }), {}],
     ['without a key, where keys count', 'SLUICE_KAFKA_KEY_MISSING', () => ({ value: '' }), { guarantee: 'idempotent' }],
