@@ -43,6 +43,8 @@ interface Life {
   /** All partitions together. */
   position: number
   isOver: boolean
+  /** For who has to find out why it does not get on. */
+  last: string
 }
 
 /** @throws JobProblem; the signal's reason */
@@ -103,7 +105,7 @@ async function stoppedWithin(job: RunningJob, topics: Topics, { outputs }: Kafka
 
 async function live(stage: Stage, act: (job: RunningJob, so: Life) => Promise<void>): Promise<void> {
   const { example, directory, brokers, signal } = stage
-  const so: Life = { restored: undefined, completed: 0, position: 0, isOver: false }
+  const so: Life = { restored: undefined, completed: 0, position: 0, isOver: false, last: 'nothing' }
   const env = { KAFKA_INTERVAL_MS: String(INTERVAL_MS) }
   const job = new RunningJob({ job: example.job, directory, env, settings: { brokers } }, (event) => note(so, event))
   const kill = (): void => job.signal('SIGKILL')
@@ -125,7 +127,9 @@ async function live(stage: Stage, act: (job: RunningJob, so: Life) => Promise<vo
   }
 }
 
-function note(so: Life, { event, restored = null, sourcePositions = [] }: JobEvent): void {
+function note(so: Life, told: JobEvent): void {
+  const { event, restored = null, sourcePositions = [] } = told
+  so.last = JSON.stringify(told)
   if (event === 'running') so.restored = restored
   if (event !== 'completed') return
   so.completed += 1
@@ -150,7 +154,8 @@ async function ended(job: RunningJob, signal: 'SIGKILL' | 'SIGTERM'): Promise<vo
 async function until(stage: Stage, so: Life, fact: () => boolean | Promise<boolean>, what: string): Promise<void> {
   for (const giveUpAt = performance.now() + PATIENCE_MS; !(await fact());) {
     if (so.isOver) throw new JobProblem(`the job ended while ${what} was waited for`)
-    if (performance.now() > giveUpAt) throw new JobProblem(`waited ${PATIENCE_MS / 1_000} s for ${what}`)
+    if (performance.now() > giveUpAt)
+      throw new JobProblem(`waited ${PATIENCE_MS / 1_000} s for ${what}; the job said last: ${so.last}`)
     await pause(LOOK_AGAIN_MS, undefined, { signal: stage.signal })
   }
 }
