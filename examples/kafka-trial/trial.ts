@@ -109,7 +109,9 @@ async function tablesOf(
       signal.throwIfAborted()
       console.log(`  ${what.topic}: ${records.length} records`)
       if (what === input && records.length !== options.records) {
-        throw new JobProblem(`${options.records} records were written to ${what.topic}, and ${records.length} are there`)
+        throw new JobProblem(
+          `${options.records} records were written to ${what.topic}, and ${records.length} are there`,
+        )
       }
       return tableOf(what.topic, records, directory)
     }),
