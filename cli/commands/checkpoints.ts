@@ -40,7 +40,7 @@ export const declareCheckpoints: Declare = (program, end) => {
     .argument(...JOB)
     .option(...STORE_OPTION)
     .option(...TIMEOUT_OPTION)
-    .option('--savepoint <uri>', 'copy it to a place of its own then, for `run --restore <place>`')
+    .option('--savepoint <place>', 'copy it to a place of its own then, for `run --restore <place>`')
     .option('--json', 'the outcome as JSON')
     .action(async (job: string, flags: TriggerFlags) =>
       end(await (await import('../checkpoints/trigger.ts')).trigger(job, flags)),

@@ -25,7 +25,13 @@ for (let at = ROW; at < table.length; at += 1) {
 /** As an unsigned number of 32 bits. */
 export type Checksum = (bytes: Uint8Array) => number
 
-export const crc32c: Checksum = loadNative() ?? crc32cInJavaScript
+let chosen: Checksum | undefined
+
+/** The fastest there is here; looked for at the first call, so that who only imports a connector loads no binary. */
+export const crc32c: Checksum = (bytes) => {
+  chosen ??= loadNative() ?? crc32cInJavaScript
+  return chosen(bytes)
+}
 
 function loadNative(): Checksum | undefined {
   try {

@@ -16,6 +16,7 @@ import { hostname, networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { HolderIdentity } from '../checkpoint/log-entry.ts'
 
+/** Answers, as long as it is open and its process lives, that `identity` is alive. */
 export interface Holder extends AsyncDisposable {
   readonly identity: HolderIdentity
 }
@@ -23,7 +24,7 @@ export interface Holder extends AsyncDisposable {
 /** A connect to a living process on this host is answered at once; a longer silence is no proof of death. */
 const ANSWER_WITHIN_MS = 1_000
 
-/** Does not keep the process running. */
+/** Opens the socket by which others see that this process lives. Does not keep the process running. */
 export async function createHolder(): Promise<Holder> {
   const identity: HolderIdentity = {
     ...placeOf(),
@@ -50,7 +51,7 @@ export async function createHolder(): Promise<Holder> {
   }
 }
 
-/** Is the process of `identity` still there? `self` is the asking process. */
+/** Is the process of `identity` still there? `self` is the asking process. Null: that cannot be told from here. */
 export function isHolderAlive(identity: HolderIdentity, self: HolderIdentity): Promise<boolean | null> {
   const isSamePlace = identity.bootId === self.bootId && identity.netNamespace === self.netNamespace
   // What comes out of a log is not trusted to be a name of ours: it becomes an address.

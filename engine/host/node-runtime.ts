@@ -13,6 +13,7 @@ const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789'
 /** Bytes from here on would favour the first letters. */
 const FAIR_BYTES = 256 - (256 % ALPHABET.length)
 
+/** What a run takes from the real world. @param logger default: text on standard error */
 export function nodeRuntime(logger: Logger = textLogger()): Runtime {
   return { clock: nodeClock, random: cryptoRandom(), timers: nodeTimers, logger }
 }

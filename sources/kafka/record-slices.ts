@@ -108,6 +108,7 @@ export class RecordSlices<T> {
       if (slice.values.length + slice.bad.length === 0) throw lookup
       break
     }
+    after = withinEnd(after, partition)
     partition.position = { ...after }
     const { values, timestamps, bad } = slice
     const records = { values, timestamps, ...this.#options.bad.take(bad) }
@@ -209,6 +210,11 @@ export class RecordSlices<T> {
     this.#options.bad.note(bad)
     slice.bad.push({ ...bad, key: key && Buffer.from(key), value: value && Buffer.from(value) })
   }
+}
+
+/** What lies behind the end of a bounded source was not read: a fetch may bring some of it. */
+function withinEnd(after: KafkaPosition, { split: { end = Infinity } }: AssignedPartition): KafkaPosition {
+  return after.offset > end ? { offset: end, leaderEpoch: -1 } : after
 }
 
 /** @throws TerminalError with the place in front */

@@ -25,7 +25,9 @@ test('plan prints a tree of operators, state, the guarantee of each path and the
     '    1 x records, pick, count, counts',
     '',
   ])
-  const asJson = JSON.parse((await place.sluice('plan', QUICKSTART, ...SETTINGS, '--json')).out) as object
+  const { out: line } = await place.sluice('plan', QUICKSTART, ...SETTINGS, '--json')
+  expect(line.split('\n')).toEqual([expect.any(String), ''])
+  const asJson = JSON.parse(line) as object
   expect(Object.keys(asJson)).toEqual([
     'format',
     'job',

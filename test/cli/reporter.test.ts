@@ -173,6 +173,15 @@ test('a failed system call is told in one line, not by where we made it', async 
   expect(texts(false, (reporter) => reporter.refused(refusal, 2))).toBe('sluice: cannot read there/is/nothing\n')
 })
 
+test('programs are told times as text, also of what a restore repeats', () => {
+  const lines: unknown[] = []
+  const reporter = jsonReporter((line) => lines.push(JSON.parse(line)))
+  const to = { checkpoint: 41, at: Date.UTC(2026, 0, 2) }
+  reporter.event({ kind: 'restoring', from: { kind: 'nothing' }, repeats: { from: null, to, splits: [], sinks: [] } })
+  const repeats = { from: null, to: { checkpoint: 41, at: '2026-01-02T00:00:00.000Z' }, splits: [], sinks: [] }
+  expect(lines).toEqual([{ event: 'restoring', from: { kind: 'nothing' }, repeats }])
+})
+
 test('programs are told everything as JSON', () => {
   const lines: unknown[] = []
   const reporter = jsonReporter((line) => lines.push(JSON.parse(line)))

