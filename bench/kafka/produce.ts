@@ -38,7 +38,7 @@ interface Side {
 const TOTAL_BYTES = 64 * 1024 * 1024
 /** As a task hands them over. */
 const PER_WRITE = 500
-/** kafkajs is given as much at once as it is quickest with. */
+/** Of kafkajs: chosen, not searched for. Its cost grows with the square of what one send holds. */
 const PER_SEND_BYTES = 200_000
 const SENDS_AT_ONCE = 4
 const MEMORY_BUDGET_BYTES = 64 * 1024 * 1024
