@@ -1,6 +1,7 @@
 /** What a demo ends with: what the reader saw, what DuckDB found, and by which SQL. */
+import type { Proof, Proven } from '../claims.ts'
 import { grouped, seconds, type Paint } from './paint.ts'
-import { CLAIMS, type Proof, type Proven } from './proof.ts'
+import { CLAIMS } from './proof.ts'
 import type { ReaderReport } from './reader-line.ts'
 import { recoveryMsOf, type Timeline } from './timeline.ts'
 

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { RunningJob, type JobEnd, type JobEvent } from '../orders/running-job.ts'
+import { JobProblem, problemOf, RunningJob, type JobEnd, type JobEvent } from '../running-job.ts'
 import type { DemoEvent, LifeEnd } from './demo-event.ts'
 import type { Options } from './options.ts'
 import type { ReaderReport } from './reader-line.ts'
@@ -12,6 +12,7 @@ import { ReaderProcess } from './reader-process.ts'
 import { isPossible, sabotage, type Sabotage } from './saboteur.ts'
 import type { Shop } from './shop.ts'
 
+const JOB = new URL('../orders/job.ts', import.meta.url)
 export const INTERVAL_MS = 250
 /** Relative to the directory in which the job runs. */
 export const INPUT = 'data/orders.ndjson'
@@ -36,11 +37,6 @@ export interface Stage {
   readonly random: () => number
   readonly onEvent: (event: DemoEvent) => void
   readonly signal: AbortSignal
-}
-
-/** Something did not do what it was expected to do: the demo cannot go on. */
-export class JobProblem extends Error {
-  override readonly name = 'JobProblem'
 }
 
 export class Lives implements Disposable {
@@ -108,7 +104,8 @@ export class Lives implements Disposable {
     this.#spawnedAtMs = now()
     this.#hear({ kind: 'spawned', atMs: this.#spawnedAtMs })
     const settings = { input: INPUT, output: OUTPUT, follow: String(follow) }
-    const job = new RunningJob({ directory, intervalMs: INTERVAL_MS, settings }, (event) => this.#heard(event))
+    const env = { ORDERS_INTERVAL_MS: String(INTERVAL_MS) }
+    const job = new RunningJob({ job: JOB, directory, env, settings }, (event) => this.#heard(event))
     const kill = (): void => job.signal('SIGKILL')
     signal.addEventListener('abort', kill)
     try {
@@ -226,10 +223,6 @@ function isExpected({ code, signal }: JobEnd, how: LifeEnd): boolean {
     default:
       throw new Error(`no life ends ${String(how satisfies never)}`)
   }
-}
-
-function problemOf({ code, signal, errors }: JobEnd, how: LifeEnd): string {
-  return `the job ended with ${code ?? signal} when it was to be ${how}\n${errors.trimEnd()}`
 }
 
 function now(): number {

@@ -8,7 +8,9 @@ import { join } from 'node:path'
 import { SeededRandom } from '../../sources/generator/seeded-random.ts'
 import { conclusionOf, isProven } from './conclusion.ts'
 import type { DemoEvent } from './demo-event.ts'
-import { INPUT, INTERVAL_MS, JobProblem, Lives } from './lives.ts'
+import { interruptible } from '../interruptible.ts'
+import { JobProblem } from '../running-job.ts'
+import { INPUT, INTERVAL_MS, Lives } from './lives.ts'
 import { HELP, parseOptions, type Options } from './options.ts'
 import { createPaint, grouped, type Paint } from './paint.ts'
 import { prove } from './proof.ts'
@@ -17,8 +19,6 @@ import { SABOTAGES } from './saboteur.ts'
 import { Shop } from './shop.ts'
 import { TimelineFold } from './timeline.ts'
 import { LineView, PictureView, type Shown, type View } from './view.ts'
-
-const CODES: Readonly<Record<string, number>> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }
 
 const isTerminal = process.stdout.isTTY
 const hasColor = isTerminal && process.stdout.hasColors() && process.env['NO_COLOR'] === undefined
@@ -29,29 +29,25 @@ if (asked.kind === 'help') {
   console.error(`${asked.why}\nnpm run demo -- --help lists the options.`)
   process.exitCode = 2
 } else {
-  process.exitCode = await run(asked.options)
+  process.exitCode = await interruptible(async (signal) => await run(asked.options, signal))
 }
 
 /** Resolves with the exit code. */
-async function run(options: Options): Promise<number> {
-  const interrupted = new AbortController()
-  const onSignal = (signal: NodeJS.Signals): void => interrupted.abort(signal)
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
+async function run(options: Options, signal: AbortSignal): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), 'sluice-demo-'))
   const paint = createPaint(options.color)
   console.log(introductionOf(options, paint))
   let isWell = false
   try {
-    isWell = await demonstrate(options, { directory, paint, signal: interrupted.signal })
+    isWell = await demonstrate(options, { directory, paint, signal })
     return isWell ? 0 : 1
   } catch (error) {
-    if (interrupted.signal.aborted) return CODES[String(interrupted.signal.reason)] ?? 1
-    if (!(error instanceof JobProblem)) throw error
+    if (signal.aborted || !(error instanceof JobProblem)) throw error
     console.log(paint.bad(`WRONG: ${error.message}`))
     return 1
   } finally {
     // What was sabotaged is wrong as it should be.
-    const isLeft = options.keep || (!isWell && options.sabotage === undefined && !interrupted.signal.aborted)
+    const isLeft = options.keep || (!isWell && options.sabotage === undefined && !signal.aborted)
     if (isLeft)
       console.log(`Input, output and store are in ${directory}; --seed ${options.seed} draws the same moments again.`)
     else rmSync(directory, { recursive: true, force: true, maxRetries: 5 })

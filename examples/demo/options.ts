@@ -1,6 +1,7 @@
 /** What `npm run demo` takes, and what it says about it. */
 import { randomInt } from 'node:crypto'
 import { parseArgs } from 'node:util'
+import { oneOf, whole } from '../arguments.ts'
 import { SABOTAGES, type Sabotage } from './saboteur.ts'
 
 export interface Options {
@@ -71,7 +72,7 @@ export function parseOptions(argv: readonly string[], hasColor: boolean): Asked 
       kills,
       records: whole('records', values.records, { least: 1_000, most: 50_000_000 }),
       seconds,
-      sabotage: values.sabotage === undefined ? undefined : sabotageOf(values.sabotage),
+      sabotage: values.sabotage === undefined ? undefined : oneOf('sabotage', values.sabotage, SABOTAGES),
       keep: values.keep,
       color: hasColor && !values['no-color'],
     }
@@ -80,16 +81,4 @@ export function parseOptions(argv: readonly string[], hasColor: boolean): Asked 
     if (error instanceof Error) return { kind: 'wrong', why: error.message }
     throw error
   }
-}
-
-function whole(name: string, text: string, { least, most }: { readonly least: number; readonly most: number }): number {
-  const parsed = Number(text)
-  if (/^\d+$/.test(text) && parsed >= least && parsed <= most) return parsed
-  throw new RangeError(`--${name} ${text}: give a whole number from ${least} to ${most}`)
-}
-
-function sabotageOf(text: string): Sabotage {
-  const name = (Object.keys(SABOTAGES) as readonly Sabotage[]).find((one) => one === text)
-  if (name !== undefined) return name
-  throw new RangeError(`--sabotage ${text}: give one of ${Object.keys(SABOTAGES).join(', ')}`)
 }

@@ -4,27 +4,9 @@
  */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { INPUT, JobProblem, OUTPUT } from './lives.ts'
+import { proveClaims, type Claim, type Proof } from '../claims.ts'
+import { INPUT, OUTPUT } from './lives.ts'
 import { SINKS, type SinkName } from './reader.ts'
-
-export interface Proof {
-  /** Of DuckDB. */
-  readonly version: string
-  readonly claims: readonly Proven[]
-}
-
-export interface Claim {
-  readonly text: string
-  /** One row: how many were compared, how many are wrong, and the first of those. */
-  readonly sql: string
-}
-
-export interface Proven extends Claim {
-  readonly compared: number
-  readonly wrong: number
-  /** Undefined: none is wrong. */
-  readonly example: string | undefined
-}
 
 const ORDER = {
   id: 'VARCHAR',
@@ -99,30 +81,10 @@ FROM paid FULL JOIN last USING (customer)`,
 
 /** `directory`: in which the job ran. @throws JobProblem where DuckDB has no library for this machine */
 export async function prove(directory: string): Promise<Proof> {
-  const { DuckDBInstance, version } = await import('@duckdb/node-api').catch((cause: unknown) => {
-    throw new JobProblem(`nothing is proven, DuckDB cannot be loaded here: ${String(cause)}`)
-  })
-  const database = await DuckDBInstance.create(':memory:')
-  const connection = await database.connect()
-  try {
-    await connection.run(tableOf('placed', [join(directory, INPUT)]))
-    for (const sink of SINKS) await connection.run(tableOf(sink, visibleIn(join(directory, OUTPUT, sink))))
-    const claims: Proven[] = []
-    for (const claim of CLAIMS) {
-      const [row = []] = (await connection.runAndReadAll(claim.sql)).getRowsJson()
-      const [compared, wrong, example] = row
-      claims.push({
-        ...claim,
-        compared: Number(compared),
-        wrong: Number(wrong),
-        example: typeof example === 'string' ? example : undefined,
-      })
-    }
-    return { version: version(), claims }
-  } finally {
-    connection.closeSync()
-    database.closeSync()
-  }
+  return await proveClaims(CLAIMS, [
+    tableOf('placed', [join(directory, INPUT)]),
+    ...SINKS.map((sink) => tableOf(sink, visibleIn(join(directory, OUTPUT, sink)))),
+  ])
 }
 
 /** With the records of these files, in this order. */

@@ -1,7 +1,9 @@
 /**
  * One run of the orders job in a process of its own, which dies by SIGKILL once it has read a given share of its input.
  */
-import { RunningJob, type JobEvent } from './running-job.ts'
+import { RunningJob, type JobEvent } from '../running-job.ts'
+
+const JOB = new URL('job.ts', import.meta.url)
 
 export interface RunPlan {
   readonly directory: string
@@ -23,7 +25,9 @@ export interface RunResult {
 export async function runJob({ directory, intervalMs, inputBytes, kill }: RunPlan): Promise<RunResult> {
   let share = 0
   let timer: NodeJS.Timeout | undefined
-  const job = new RunningJob({ directory, intervalMs, settings: { input: 'data', output: 'out' } }, (event) => {
+  const env = { ORDERS_INTERVAL_MS: String(intervalMs) }
+  const start = { job: JOB, directory, env, settings: { input: 'data', output: 'out' } }
+  const job = new RunningJob(start, (event) => {
     if (event.event === 'completed') share = shareOf(event, inputBytes)
     const isDue = event.event === 'running' || event.event === 'completed'
     if (kill === undefined || timer !== undefined || !isDue || share < kill.atShare) return
@@ -36,5 +40,5 @@ export async function runJob({ directory, intervalMs, inputBytes, kill }: RunPla
 
 function shareOf({ sourcePositions = [] }: JobEvent, inputBytes: ReadonlyMap<string, number>): number {
   const total = [...inputBytes.values()].reduce((sum, bytes) => sum + bytes, 0)
-  return sourcePositions.reduce((sum, one) => sum + one.position.byte, 0) / total
+  return sourcePositions.reduce((sum, one) => sum + (one.position.byte ?? 0), 0) / total
 }

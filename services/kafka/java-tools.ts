@@ -20,6 +20,8 @@ export interface ConsumeOptions {
   readonly partition?: number
   /** Ends when it has shown so many, or nothing more for a minute; left out: when it has shown nothing more for some seconds. */
   readonly expectedRecords?: number
+  /** Those seconds: default 5,000. */
+  readonly idleMs?: number
 }
 
 const IDLE_MS = 5_000
@@ -43,7 +45,7 @@ export async function consumeCommitted(options: ConsumeOptions): Promise<readonl
     '--isolation-level',
     'read_committed',
     '--timeout-ms',
-    String(options.expectedRecords === undefined ? IDLE_MS : LATE_MS),
+    String(options.expectedRecords === undefined ? (options.idleMs ?? IDLE_MS) : LATE_MS),
     ...(options.expectedRecords === undefined ? [] : ['--max-messages', String(options.expectedRecords)]),
     '--formatter-property',
     'null.literal=\u0001null',

@@ -1,5 +1,5 @@
 /**
- * The orders job in a process of its own, run as a user runs it: `sluice run … --json`, with what it says as events.
+ * A job in a process of its own, run as a user runs it: `sluice run … --json`, with what it says as events.
  *
  * It does not outlive this process, however that ends: the pipe that SLUICE_STARTER_FD names closes with it.
  */
@@ -8,9 +8,12 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 export interface JobStart {
+  /** Its file. */
+  readonly job: URL
   /** Where it runs; its store lies there. */
   readonly directory: string
-  readonly intervalMs: number
+  /** Beside what this process has. */
+  readonly env?: Readonly<Record<string, string>>
   readonly settings: Readonly<Record<string, string>>
 }
 
@@ -21,7 +24,13 @@ export interface JobEvent {
   readonly restored?: number | null
   readonly checkpoint?: number
   readonly state?: string
-  readonly sourcePositions?: readonly { readonly split: string; readonly position: { readonly byte: number } }[]
+  readonly sourcePositions?: readonly { readonly split: string; readonly position: Position }[]
+}
+
+/** Of a file, and of a partition of Kafka. */
+interface Position {
+  readonly byte?: number
+  readonly offset?: number
 }
 
 export interface JobEnd {
@@ -32,20 +41,24 @@ export interface JobEnd {
   readonly errors: string
 }
 
-const COMMAND = fileURLToPath(new URL('../../bin/sluice.mjs', import.meta.url))
-const JOB = fileURLToPath(new URL('job.ts', import.meta.url))
+const COMMAND = fileURLToPath(new URL('../bin/sluice.mjs', import.meta.url))
 const STARTER_FD = 3
 const TOLD_AS_ERRORS = ['refused', 'fenced', 'broken-off', 'ended']
+
+/** Something did not do what it was expected to do: the example cannot go on. */
+export class JobProblem extends Error {
+  override readonly name = 'JobProblem'
+}
 
 export class RunningJob {
   readonly ended: Promise<JobEnd>
   readonly #child: ChildProcess
 
-  constructor({ directory, intervalMs, settings }: JobStart, onEvent: (event: JobEvent) => void) {
+  constructor({ job, directory, env, settings }: JobStart, onEvent: (event: JobEvent) => void) {
     const set = Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`])
-    const child = spawn(process.execPath, [COMMAND, 'run', JOB, '--json', ...set], {
+    const child = spawn(process.execPath, [COMMAND, 'run', fileURLToPath(job), '--json', ...set], {
       cwd: directory,
-      env: { ...process.env, ORDERS_INTERVAL_MS: String(intervalMs), SLUICE_STARTER_FD: String(STARTER_FD) },
+      env: { ...process.env, ...env, SLUICE_STARTER_FD: String(STARTER_FD) },
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     })
     this.#child = child
@@ -69,4 +82,8 @@ export class RunningJob {
   signal(name: 'SIGKILL' | 'SIGTERM' | 'SIGSTOP' | 'SIGCONT'): void {
     this.#child.kill(name)
   }
+}
+
+export function problemOf({ code, signal, errors }: JobEnd, wanted: string): string {
+  return `the job ended with ${code ?? signal} when it was to be ${wanted}\n${errors.trimEnd()}`
 }
