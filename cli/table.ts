@@ -1,5 +1,5 @@
 /**
- * Figures and tables as a person reads them on a terminal.
+ * Times and tables as a person reads them on a terminal.
  */
 
 /** Columns as wide as they must be; numbers to the right where `right` says so. */
@@ -11,18 +11,6 @@ export function tableOf(rows: readonly (readonly string[])[], right: readonly nu
       .join('  '),
   )
   return lines.map((line) => `${line.trimEnd()}\n`).join('')
-}
-
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const
-
-export function sizeText(bytes: number): string {
-  let value = bytes
-  let unit = 0
-  while (value >= 1024 && unit < UNITS.length - 1) {
-    value /= 1024
-    unit += 1
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit]}`
 }
 
 export function timeText(at: number): string {

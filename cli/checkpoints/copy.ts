@@ -7,7 +7,8 @@ import { copyCheckpoint, refuseTaken, type Copied } from '../../engine/coordinat
 import { nodeRuntime } from '../../engine/host/node-runtime.ts'
 import { parseCheckpoint } from '../arguments.ts'
 import { jobIdOf } from '../job-id.ts'
-import { sizeText, timeText } from '../table.ts'
+import { bytesText } from '../amounts.ts'
+import { timeText } from '../table.ts'
 import type { CheckpointFlags } from './subject.ts'
 
 export interface CopyFlags extends CheckpointFlags {
@@ -54,7 +55,7 @@ export function savepointText({ uri, description }: Copied): string {
     (sink) =>
       `sink "${sink}" has output open that is not in the copy: a run from it has to give that up with --drop ${sink}\n`,
   )
-  const size = sizeText(sizeBytes)
+  const size = bytesText(sizeBytes)
   return `checkpoint ${checkpoint} of ${job}, completed at ${timeText(at)}, is copied to ${uri} (${size})\n${open.join('')}`
 }
 

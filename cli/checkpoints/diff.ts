@@ -3,7 +3,8 @@
  */
 import { movedSplits } from '../../engine/checkpoint/repetition.ts'
 import { bytesOf, operatorsOf, referredBlobs, type OperatorSummary } from '../../engine/checkpoint/summary.ts'
-import { sizeText, tableOf, timeText } from '../table.ts'
+import { bytesText } from '../amounts.ts'
+import { tableOf, timeText } from '../table.ts'
 import { JobCheckpoints, type CheckpointFlags, type Seen } from './subject.ts'
 
 export async function diff(job: string, [a, b]: readonly [string, string], flags: CheckpointFlags): Promise<void> {
@@ -34,7 +35,7 @@ function differenceOf(a: Seen, b: Seen) {
     positions: movedSplits(a.manifest, b.manifest),
     splitsGone: movedSplits(b.manifest, a.manifest)
       .filter(({ from }) => from === null)
-      .map(({ source, split, to }) => ({ source, split, position: to })),
+      .map(({ operator, split, to }) => ({ operator, split, position: to })),
     operatorsAdded: after
       .filter(({ operator }) => namesBefore?.has(operator) === false)
       .map(({ operator }) => operator),
@@ -67,19 +68,19 @@ function stateOf(before: readonly OperatorSummary[], after: readonly OperatorSum
 
 function textOf(job: string, difference: Difference): string {
   const { a, b, positions, splitsGone, operatorsAdded, operatorsGone, state, blobs } = difference
-  const counted = ({ count, sizeBytes }: Difference['blobs']['new']): string => `${count} (${sizeText(sizeBytes)})`
+  const counted = ({ count, sizeBytes }: Difference['blobs']['new']): string => `${count} (${bytesText(sizeBytes)})`
   return [
     `${job}: checkpoint ${a.checkpoint} of ${a.at} -> checkpoint ${b.checkpoint} of ${b.at}\n`,
     ...(positions.length === 0 ? ['  no source has moved\n'] : []),
     ...positions.map(
-      ({ source, split, from, to }) =>
-        `  ${source} ${split}: ${from === null ? 'new' : JSON.stringify(from)} -> ${JSON.stringify(to)}\n`,
+      ({ operator, split, from, to }) =>
+        `  ${operator} ${split}: ${from === null ? 'new' : JSON.stringify(from)} -> ${JSON.stringify(to)}\n`,
     ),
-    ...splitsGone.map(({ source, split }) => `  ${source} ${split}: gone\n`),
+    ...splitsGone.map(({ operator, split }) => `  ${operator} ${split}: gone\n`),
     ...operatorsAdded.map((operator) => `  operator ${operator}: added\n`),
     ...operatorsGone.map((operator) => `  operator ${operator}: gone\n`),
     tableOf(
-      state.map((one) => [`  state of ${one.operator}:`, sizeText(one.beforeBytes), '->', sizeText(one.afterBytes)]),
+      state.map((one) => [`  state of ${one.operator}:`, bytesText(one.beforeBytes), '->', bytesText(one.afterBytes)]),
       [1, 3],
     ),
     `  blobs: ${counted(blobs.shared)} shared, ${counted(blobs.new)} new, ${counted(blobs.gone)} gone\n`,

@@ -2,7 +2,8 @@
  * `sluice checkpoints list`: the checkpoints that the log of a job retains.
  */
 import { bytesOf, referredBlobs, storedBytes } from '../../engine/checkpoint/summary.ts'
-import { sizeText, tableOf, timeText } from '../table.ts'
+import { bytesText } from '../amounts.ts'
+import { tableOf, timeText } from '../table.ts'
 import { JobCheckpoints, type CheckpointFlags, type Seen } from './subject.ts'
 
 export async function list(job: string, flags: CheckpointFlags): Promise<void> {
@@ -41,8 +42,8 @@ function textOf(job: string, rows: readonly Row[]): string {
     String(row.checkpoint),
     row.at,
     String(row.generation),
-    sizeText(row.sizeBytes),
-    sizeText(row.newBytes),
+    bytesText(row.sizeBytes),
+    bytesText(row.newBytes),
     String(row.blobs),
     [row.committed ? 'committed' : 'completed, commits due', ...(row.final ? ['final'] : [])].join(', '),
   ])

@@ -5,7 +5,8 @@ import { sourcePositionsOf } from '../../engine/checkpoint/commit-permit.ts'
 import type { BlobReference, Manifest } from '../../engine/checkpoint/manifest.ts'
 import { bytesOf, operatorsOf, referredBlobs, type OperatorSummary } from '../../engine/checkpoint/summary.ts'
 import { openSavepointAt } from '../savepoint-at.ts'
-import { sizeText, tableOf, timeText } from '../table.ts'
+import { bytesText } from '../amounts.ts'
+import { tableOf, timeText } from '../table.ts'
 import { isPlace, JobCheckpoints, type CheckpointFlags } from './subject.ts'
 
 export async function show(subject: string, checkpoint: string | undefined, flags: CheckpointFlags): Promise<void> {
@@ -85,7 +86,7 @@ function textOf(shown: Shown): string {
   return [
     `${job}: ${what}, completed at ${shown.at}, ${state.join(', ')}\n`,
     `  generation ${shown.generation}, lineage ${shown.lineage}, ${shown.maxParallelism} key groups\n`,
-    `  manifest ${manifest === null ? 'in the log entry' : `${manifest.key}, ${sizeText(manifest.sizeBytes)}`}\n`,
+    `  manifest ${manifest === null ? 'in the log entry' : `${manifest.key}, ${bytesText(manifest.sizeBytes)}`}\n`,
     ...(savepoint === null ? [] : savepointLines(savepoint)),
     ...due,
     'sources\n',
@@ -94,10 +95,10 @@ function textOf(shown: Shown): string {
     ),
     'operators\n',
     indented(tableOf(shown.operators.map(operatorRow), [1])),
-    `blobs: ${shown.blobs.length}, ${sizeText(shown.sizeBytes)}\n`,
+    `blobs: ${shown.blobs.length}, ${bytesText(shown.sizeBytes)}\n`,
     indented(
       tableOf(
-        shown.blobs.map(({ key, sizeBytes }) => [key, sizeText(sizeBytes)]),
+        shown.blobs.map(({ key, sizeBytes }) => [key, bytesText(sizeBytes)]),
         [1],
       ),
     ),
@@ -127,7 +128,7 @@ function operatorRow(one: OperatorSummary): readonly string[] {
     ...(one.ended ? ['ended'] : []),
   ]
   const bytes = one.stateBytes + one.operatorStateBytes
-  return [one.operator, bytes === 0 ? '' : sizeText(bytes), `${one.subtasks} x`, details.join(', ')]
+  return [one.operator, bytes === 0 ? '' : bytesText(bytes), `${one.subtasks} x`, details.join(', ')]
 }
 
 function indented(text: string): string {

@@ -8,7 +8,7 @@ import { loadManifest } from '../../engine/coordinator/recovery.ts'
 import { verifyManifest, type Problem, type Verification } from '../../engine/coordinator/verify-checkpoint.ts'
 import { jobIdOf } from '../job-id.ts'
 import { openSavepointAt } from '../savepoint-at.ts'
-import { sizeText } from '../table.ts'
+import { bytesText } from '../amounts.ts'
 import { isPlace, JobCheckpoints, type CheckpointFlags } from './subject.ts'
 
 export interface VerifyFlags extends CheckpointFlags {
@@ -27,7 +27,7 @@ export async function verify(subject: string, checkpoint: string | undefined, fl
   const { answers, problem } = await lookedAt(() =>
     isOfPlace ? ofSavepoint(subject).then((one) => [one]) : ofJob(subject, checkpoint, flags),
   )
-  const of = isOfPlace ? { job: null, savepoint: subject } : { job: await jobIdOf(subject), savepoint: null }
+  const of = isOfPlace ? { job: null, savepoint: { uri: subject } } : { job: await jobIdOf(subject), savepoint: null }
   const text = [...(problem === null ? [] : [`damaged: ${problem}\n`]), ...answers.map(textOf)].join('')
   process.stdout.write(flags.json === true ? `${JSON.stringify({ ...of, problem, checkpoints: answers })}\n` : text)
   return problem !== null || answers.some(({ state }) => state === 'damaged') ? 1 : 0
@@ -108,7 +108,7 @@ function textOf(answer: Answer): string {
   switch (answer.state) {
     case 'sound':
       return (
-        `${what}: sound (${answer.blobs} blobs, ${sizeText(answer.sizeBytes)}; ` +
+        `${what}: sound (${answer.blobs} blobs, ${bytesText(answer.sizeBytes)}; ` +
         `${answer.segments} segments, ${answer.entries} entries)\n`
       )
     case 'damaged':

@@ -3,7 +3,7 @@
  */
 import { access, constants, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { sizeText } from '../table.ts'
+import { bytesText } from '../amounts.ts'
 import { fail, ok, warn, type Finding } from './finding.ts'
 
 const FEW_BYTES = 1024 ** 3
@@ -42,7 +42,7 @@ async function accessFinding(check: string, path: string, othersWrite: number): 
 async function spaceFinding(path: string): Promise<Finding> {
   const { bavail, bsize } = await statfs(path)
   const free = bavail * bsize
-  const message = `${sizeText(free)} free on the disk of ${path}`
+  const message = `${bytesText(free)} free on the disk of ${path}`
   if (free < TOO_FEW_BYTES)
     return fail('space', message, 'make room: a checkpoint that cannot be written does not complete')
   return free < FEW_BYTES ? warn('space', message, 'make room before it is used up') : ok('space', message)

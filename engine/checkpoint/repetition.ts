@@ -27,7 +27,7 @@ export interface Repetition {
 
 /** A split that is read again, from where to where. */
 export interface RepeatedSplit {
-  readonly source: string
+  readonly operator: string
   readonly split: string
   /** Null: its beginning. */
   readonly from: unknown
@@ -50,7 +50,7 @@ export function movedSplits(from: Manifest | null, to: Manifest | null): readonl
   return [...positionsOf(to).values()].flatMap((now) => {
     const then = before.get(keyOf(now))
     if (then !== undefined && JSON.stringify(then.position) === JSON.stringify(now.position)) return []
-    return [{ source: now.source, split: now.split, from: then?.position ?? null, to: now.position }]
+    return [{ operator: now.operator, split: now.split, from: then?.position ?? null, to: now.position }]
   })
 }
 
@@ -67,9 +67,9 @@ export function repetitionText({ from, to, splits, sinks }: Repetition): string 
 function splitsText(splits: Repetition['splits']): string {
   if (splits === null) return 'positions cannot be read'
   if (splits.length === 0) return 'no source has moved'
-  const named = splits.slice(0, MOST_NAMED).map(({ source, split, from, to }) => {
+  const named = splits.slice(0, MOST_NAMED).map(({ operator, split, from, to }) => {
     const start = from === null ? 'its beginning' : JSON.stringify(from)
-    return `${source} ${split} from ${start} to ${JSON.stringify(to)}`
+    return `${operator} ${split} from ${start} to ${JSON.stringify(to)}`
   })
   const more = splits.length - named.length
   return [...named, ...(more > 0 ? [`and ${more} more splits`] : [])].join(', ')
@@ -93,20 +93,20 @@ export function goesBack(restore: RestoreChoice, newestCheckpoint: number | unde
 }
 
 interface Placed {
-  readonly source: string
+  readonly operator: string
   readonly split: string
   readonly position: unknown
 }
 
 function positionsOf(manifest: Manifest | null): ReadonlyMap<string, Placed> {
   const placed = (manifest?.operators ?? []).flatMap(({ operator, splits = [] }) =>
-    splits.map(({ split, position }): Placed => ({ source: operator, split: split.id, position })),
+    splits.map(({ split, position }): Placed => ({ operator, split: split.id, position })),
   )
   return new Map(placed.map((one) => [keyOf(one), one]))
 }
 
-function keyOf({ source, split }: Pick<Placed, 'source' | 'split'>): string {
-  return `${source}\n${split}`
+function keyOf({ operator, split }: Pick<Placed, 'operator' | 'split'>): string {
+  return `${operator}\n${split}`
 }
 
 function timeOf(at: number): string {

@@ -20,8 +20,8 @@ test('what is read again is said by split: from where to where, since when; what
     { sink: 'hook', guarantee: 'at-least-once' },
   ])
   expect(repetition.splits).toEqual([
-    { source: 'in', split: 'a', from: 10, to: 25 },
-    { source: 'in', split: 'c', from: null, to: 4 },
+    { operator: 'in', split: 'a', from: 10, to: 25 },
+    { operator: 'in', split: 'c', from: null, to: 4 },
   ])
   expect(repetitionText(repetition)).toBe(
     'what was read since checkpoint 3 of 2026-01-02T03:04:05.003Z, until ' +

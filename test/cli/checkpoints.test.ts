@@ -187,7 +187,7 @@ test('diff tells what moved, what operators came and went, and which blobs are s
     b: { checkpoint: Number(newest), generation: 2, at: expect.any(String) },
     positions: [
       {
-        source: 'records',
+        operator: 'records',
         split: 'in/a.ndjson',
         from: expect.objectContaining({ byte: expect.any(Number) }),
         to: expect.objectContaining({ byte: expect.any(Number) }),
