@@ -6,12 +6,13 @@ import { collect, STORE_OPTION, type Declare } from './declaration.ts'
 
 const EXAMPLES = `
 Examples:
-  sluice txn list job.ts                      what is open outside, who holds it, what the next run will do with it
-  sluice txn show job.ts <transaction>        one of them, and what a commit or an abort of it would mean
-  sluice txn commit job.ts --all-due          make visible what a completed checkpoint holds, as the next run would
-  sluice txn abort job.ts --all-orphans       let readers go on that wait for what nobody will commit
+  sluice txn list job.ts                 what is open outside, and who holds it
+  sluice txn show job.ts <transaction>   what a commit or an abort would mean
+  sluice txn commit job.ts --all-due     as the next run would
+  sluice txn abort job.ts --all-orphans  lets readers go on that wait in vain
 
-commit and abort are for a job that does not run. They say what becomes visible or is lost, and ask.`
+commit and abort are for a job that does not run. They say what becomes
+visible or is lost, and ask.`
 
 const END_EXIT_CODES = `
 Exit codes:

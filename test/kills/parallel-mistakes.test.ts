@@ -96,8 +96,20 @@ async function restored({ crash, settings = {}, edit }: Omit<Mistake, 'finds'>):
   }
 }
 
+const MOST_TRIES = 3
+
+/** On a busy machine the cut that was hit may hold nothing of what the mistake takes away: another one is tried. */
+async function found(mistake: Mistake): Promise<string> {
+  let said = ''
+  for (let attempt = 1; attempt <= MOST_TRIES; attempt += 1) {
+    said = await restored(mistake)
+    if (!said.startsWith('nothing')) break
+  }
+  return said
+}
+
 test.each(Object.entries(MISTAKES))('the checks find a checkpoint in which %s', async (_name, mistake) => {
-  expect(await restored(mistake)).toMatch(mistake.finds)
+  expect(await found(mistake)).toMatch(mistake.finds)
 })
 
 test('the checks find nothing in the same runs without a mistake', async () => {
