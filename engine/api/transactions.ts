@@ -19,6 +19,7 @@ export interface SinkTransactions<C> extends AsyncDisposable {
   end(permit: HandPermit, transaction: SeenTransaction<C>, how: TransactionEnd): Promise<EndOutcome>
 }
 
+/** What a sink is given to look at its transactions, while no task of it runs here: for a person at a command line. */
 export interface TransactionsContext {
   readonly job: JobId
   readonly operator: OperatorId
@@ -28,6 +29,7 @@ export interface TransactionsContext {
   readonly signal: AbortSignal
 }
 
+/** Which transactions are looked for: those with names of the job's sinks, and those that its checkpoints hold. */
 export interface TransactionQuery<C> {
   /** All names of this job begin with one of these; names of other sinks do, too. */
   readonly namePrefixes: readonly string[]
@@ -37,6 +39,7 @@ export interface TransactionQuery<C> {
   readonly held: readonly C[]
 }
 
+/** What the outside told, in no order. */
 export interface SeenTransactions<C> {
   readonly transactions: readonly SeenTransaction<C>[]
   /** Why some that are open may be missing; undefined: none is. */
@@ -51,8 +54,10 @@ export interface SeenTransactions<C> {
  */
 export type TransactionFate = 'open' | 'ending' | 'committed' | 'gone' | 'unknown'
 
+/** What a person may do with a transaction: make it visible, or give it up. */
 export type TransactionEnd = 'commit' | 'abort'
 
+/** One transaction as the outside tells of it now; it may have changed a moment later. */
 export interface SeenTransaction<C> {
   /** The external name it was opened with, by which people name it too. Several in turn may have one; only one of them is open. */
   readonly id: string
