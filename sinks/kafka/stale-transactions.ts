@@ -7,15 +7,11 @@
  *
  * An id that was swept shows it: it is initialised with a timeout that no writer has. So a sweep that comes again has nothing to do.
  */
-import { CODES } from '../../clients/kafka/error-table.ts'
 import { DELETE_GROUPS } from '../../clients/kafka/wire/delete-groups.ts'
 import { INIT_PRODUCER_ID } from '../../clients/kafka/wire/init-producer-id.ts'
-import {
-  DESCRIBE_TRANSACTIONS,
-  LIST_TRANSACTIONS,
-  type TransactionDescription,
-} from '../../clients/kafka/wire/transaction-states.ts'
+import type { TransactionDescription } from '../../clients/kafka/wire/transaction-states.ts'
 import { messageOf, type AbortReport, type CommitterContext, type StaleScope } from '../../engine/api/index.ts'
+import { transactionsAt } from './broker-transactions.ts'
 import { describedAs } from './commit-decision.ts'
 import { witnessGroup, type KafkaTransaction } from './committable.ts'
 import type { KafkaConnection } from './connection.ts'
@@ -30,7 +26,6 @@ export interface StaleTransactionsOptions {
 export const SWEPT_TIMEOUT_MS = 999
 const PATIENCE_MS = 10_000
 const AT_ONCE = 16
-const MOST_IDS_DESCRIBED = 500
 
 export class StaleTransactions {
   readonly #options: StaleTransactionsOptions
@@ -65,31 +60,14 @@ export class StaleTransactions {
     prefixes: readonly string[],
   ): Promise<readonly TransactionDescription[] | undefined> {
     const { connection, context } = this.#options
-    const target = { kind: 'broker', nodeId } as const
-    const patience = { deadlineMs: PATIENCE_MS, signal: context.signal }
-    const listed = await connection.persist(
-      LIST_TRANSACTIONS,
-      target,
-      { states: [], producerIds: [], idPattern: patternOf(prefixes) },
-      { ...patience, errorCodeOf: ({ errorCode }) => errorCode },
-    )
-    if (listed.errorCode !== 0) return undefined
-    const ids = listed.transactions
-      .map(({ transactionalId }) => transactionalId)
-      .filter((id) => prefixes.some((prefix) => id.startsWith(prefix)) && stale.isStale(id))
-    const described: TransactionDescription[] = []
-    for (let at = 0; at < ids.length; at += MOST_IDS_DESCRIBED) {
-      const answer = await connection.persist(
-        DESCRIBE_TRANSACTIONS,
-        target,
-        { transactionalIds: ids.slice(at, at + MOST_IDS_DESCRIBED) },
-        { ...patience, errorCodeOf: () => 0 },
-      )
-      described.push(...answer.transactions)
-    }
-    // Expired meanwhile.
-    const there = described.filter(({ errorCode }) => errorCode !== CODES.TRANSACTIONAL_ID_NOT_FOUND)
-    return there.every(({ errorCode }) => errorCode === 0) ? there : undefined
+    const told = await transactionsAt(connection, {
+      nodeId,
+      prefixes,
+      states: [],
+      isMeant: (id) => prefixes.some((prefix) => id.startsWith(prefix)) && stale.isStale(id),
+      patience: { deadlineMs: PATIENCE_MS, signal: context.signal },
+    })
+    return told.kind === 'told' ? told.descriptions : undefined
   }
 
   async #sweep({ transactionalId, state }: TransactionDescription): Promise<'aborted' | 'fenced' | 'failed'> {
@@ -130,14 +108,4 @@ function isDue(description: TransactionDescription, keep: readonly KafkaTransact
   if (kept.length === 0) return true
   // What became of a kept one is evidence as long as nothing is open: a later use that is must go.
   return state === 'Ongoing' && kept.every((one) => describedAs(one, description) !== 'open')
-}
-
-/** What all of them have in common, and anything behind it: brokers that know patterns need not list what is others'. */
-export function patternOf(prefixes: readonly string[]): string {
-  const [first = '', ...others] = prefixes
-  let length = first.length
-  for (const other of others) {
-    while (!other.startsWith(first.slice(0, length))) length -= 1
-  }
-  return `${first.slice(0, length).replaceAll('.', '\\.')}.*`
 }

@@ -4,11 +4,10 @@
  *
  * An end names producer id and producer epoch, as a commit does: it never touches a later use of the id, nor initialises it.
  */
-import { CODES, describeCode } from '../../clients/kafka/error-table.ts'
+import { describeCode } from '../../clients/kafka/error-table.ts'
 import { END_TXN } from '../../clients/kafka/wire/end-transaction.ts'
 import {
   DESCRIBE_TRANSACTIONS,
-  LIST_TRANSACTIONS,
   type TransactionDescription,
   type TransactionState,
 } from '../../clients/kafka/wire/transaction-states.ts'
@@ -26,11 +25,11 @@ import {
   type TransactionQuery,
   type TransactionsContext,
 } from '../../engine/api/index.ts'
+import { transactionsAt } from './broker-transactions.ts'
 import { describedAs, endedAs, type Described } from './commit-decision.ts'
 import type { KafkaTransaction } from './committable.ts'
 import { KafkaCommitter } from './committer.ts'
 import type { KafkaConnection } from './connection.ts'
-import { patternOf } from './stale-transactions.ts'
 import { coordinatorOf } from './transaction.ts'
 
 export interface KafkaTransactionsOptions {
@@ -43,7 +42,6 @@ type Handle = Pick<KafkaTransaction, 'producerId' | 'producerEpoch'>
 
 const PATIENCE_MS = 5_000
 const AT_ONCE = 16
-const MOST_IDS_DESCRIBED = 500
 /** They hold up readers. */
 const NOT_OVER: readonly TransactionState[] = ['Ongoing', 'PrepareCommit', 'PrepareAbort']
 
@@ -178,33 +176,17 @@ export class KafkaTransactions implements SinkTransactions<KafkaTransaction> {
     namePrefixes: readonly string[],
     isOwn: (name: string) => boolean,
   ): Promise<readonly TransactionDescription[] | string> {
-    const { connection } = this.#options
-    const target = { kind: 'broker', nodeId } as const
     try {
-      const listed = await connection.persist(
-        LIST_TRANSACTIONS,
-        target,
-        { states: NOT_OVER, producerIds: [], idPattern: patternOf(namePrefixes) },
-        { errorCodeOf: ({ errorCode }) => errorCode, ...this.#patience },
-      )
-      if (listed.errorCode !== 0) return describeCode(listed.errorCode)
-      const ids = listed.transactions.map(({ transactionalId }) => transactionalId).filter((id) => isOwn(id))
-      const described: TransactionDescription[] = []
-      for (let at = 0; at < ids.length; at += MOST_IDS_DESCRIBED) {
-        const answer = await connection.persist(
-          DESCRIBE_TRANSACTIONS,
-          target,
-          { transactionalIds: ids.slice(at, at + MOST_IDS_DESCRIBED) },
-          { errorCodeOf: () => 0, ...this.#patience },
-        )
-        described.push(...answer.transactions)
-      }
-      const failed = described.find(
-        ({ errorCode }) => errorCode !== 0 && errorCode !== CODES.TRANSACTIONAL_ID_NOT_FOUND,
-      )
-      if (failed !== undefined) return describeCode(failed.errorCode)
+      const told = await transactionsAt(this.#options.connection, {
+        nodeId,
+        prefixes: namePrefixes,
+        states: NOT_OVER,
+        isMeant: isOwn,
+        patience: this.#patience,
+      })
+      if (told.kind === 'refused') return describeCode(told.errorCode)
       // A list may be a moment old: what has ended meanwhile is no more to be seen.
-      return described.filter(({ state }) => state !== undefined && NOT_OVER.includes(state))
+      return told.descriptions.filter(({ state }) => state !== undefined && NOT_OVER.includes(state))
     } catch (error) {
       if (!(error instanceof RetryableError)) throw error
       return messageOf(error)
